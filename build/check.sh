@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Every check, one line each with its time, and pytest last; ends at the first that fails.
+#   build/check.sh quick|all
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+readonly quick=$([[ ${1:-all} != quick ]] || echo yes)
+readonly bin=.venv/bin
+readonly mend="Mend what is named above and type the command again."
+
+api_client() { $bin/sungaze openapi >out/openapi.json && npx --no-install openapi-typescript out/openapi.json -o "$1"; }
+api_client_is_fresh() {
+  api_client out/schema.d.ts
+  diff -u web/src/lib/api/schema.d.ts out/schema.d.ts
+}
+
+if [[ ${1:-} == api-client ]]; then
+  step "The web client from the API's contract" api-client "$mend" api_client web/src/lib/api/schema.d.ts
+  exit
+elif [[ ${1:-} == api-client-check ]]; then
+  step "The web client against the API's contract" api-client "Type: make api-client" api_client_is_fresh
+  exit
+fi
+
+step "Lint (ruff)" ruff "Much of it mends itself: .venv/bin/ruff check --fix" $bin/ruff check
+step "Format (ruff)" format "It mends itself: .venv/bin/ruff format" $bin/ruff format --check
+step "Types (mypy)" mypy "$mend" $bin/mypy sungaze
+step "Imports between rooms (import-linter)" imports "DESIGN.md, section 2, tells which way imports may point." \
+  $bin/lint-imports --cache-dir out/cache/imports
+step "The web client against the API's contract" api-client "Type: make api-client" api_client_is_fresh
+step "Types of the pages (svelte-check)" svelte-check "$mend" npm run check
+step "Tests of the pages (vitest)" vitest "$mend" npm test
+
+if [[ $quick ]]; then
+  echo "Tests (pytest), without the slow, browser and window ones:"
+  exec $bin/pytest -n 2 --dist loadfile -m "not slow and not browser and not window and not soak"
+fi
+echo "Tests (pytest):"
+exec $bin/pytest -n 2 --dist loadfile -m "not soak"
