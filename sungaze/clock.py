@@ -1,0 +1,184 @@
+"""UTC to site time and back across daylight saving, local days, and whether the sun is up.
+
+Instants are epoch seconds UTC; `now` is always an argument. Zones are IANA names, aliases included.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from functools import cache, lru_cache
+from importlib import resources
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from astral import Observer, SunDirection
+from astral.sun import elevation, noon, time_at_elevation
+
+from sungaze.model import Span
+
+UTC: Final = dt.UTC
+SUNSET_ELEVATION: Final = -0.833
+"""Degrees at which the sun's upper rim meets the horizon."""
+
+_ISO_6709 = re.compile(r"([+-])(\d{2})(\d{2})(\d{2})?([+-])(\d{3})(\d{2})(\d{2})?$")
+
+
+@cache
+def zone(name: str | None) -> ZoneInfo | None:
+    """The zone of that name, or None for a name that the tz database does not have."""
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def day_of(instant: float, tz: dt.tzinfo) -> dt.date:
+    """The local date at an instant."""
+    return dt.datetime.fromtimestamp(instant, tz).date()
+
+
+def midnight(day: dt.date, tz: dt.tzinfo) -> int:
+    """The instant at which a local date begins.
+
+    Where midnight itself is skipped by daylight saving, the first instant of that date; where it comes twice, the
+    first of the two.
+    """
+    naive = dt.datetime(day.year, day.month, day.day, tzinfo=tz)
+    instant = int(naive.timestamp())
+    # A skipped midnight maps to an instant of the day before: the day then begins where the gap ends.
+    while day_of(instant, tz) < day:
+        instant += 900
+    return instant
+
+
+def local_day(day: dt.date, tz: dt.tzinfo) -> Span:
+    """The span of a local date: 23 to 25 hours."""
+    return Span(midnight(day, tz), midnight(day + dt.timedelta(days=1), tz))
+
+
+def local_days(span: Span, tz: dt.tzinfo) -> list[tuple[dt.date, Span]]:
+    """Every local date that a span touches, with its own span, oldest first."""
+    days: list[tuple[dt.date, Span]] = []
+    day = day_of(span.start, tz)
+    while True:
+        whole = local_day(day, tz)
+        if whole.start >= span.end:
+            return days
+        days.append((day, whole))
+        day += dt.timedelta(days=1)
+
+
+def parse_instant(text: str, tz: dt.tzinfo = UTC) -> int:
+    """The epoch second of a number, an ISO 8601 instant or a date; without an offset it is read in `tz`.
+
+    Raises ValueError for anything else and for years outside 1990 to 2199.
+    """
+    text = text.strip()
+    if re.fullmatch(r"-?\d{1,12}", text):
+        instant = int(text)
+    else:
+        moment = dt.datetime.fromisoformat(text)
+        instant = int((moment if moment.tzinfo else moment.replace(tzinfo=tz)).timestamp())
+    if not 631_152_000 <= instant < 7_258_118_400:
+        raise ValueError(f"{text} is outside the years 1990 to 2199")
+    return instant
+
+
+def iso(instant: float) -> str:
+    """An instant as ISO 8601 with Z, whole seconds."""
+    return dt.datetime.fromtimestamp(int(instant), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@cache
+def _aliases() -> dict[str, str]:
+    text = (resources.files("tzdata") / "zoneinfo" / "tzdata.zi").read_text(encoding="ascii")
+    links = (line.split() for line in text.splitlines() if line.startswith("L "))
+    return {alias: target for _, target, alias in links}
+
+
+def _degrees(sign: str, degrees: str, minutes: str, seconds: str | None) -> float:
+    value = int(degrees) + int(minutes) / 60 + int(seconds or 0) / 3600
+    return -value if sign == "-" else value
+
+
+@cache
+def _cities() -> dict[str, tuple[float, float]]:
+    text = (resources.files("tzdata") / "zoneinfo" / "zone.tab").read_text(encoding="utf-8")
+    cities = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        _, position, name, *_ = line.split("\t")
+        match = _ISO_6709.match(position)
+        if match:
+            part = match.groups()
+            cities[name] = (_degrees(*part[:4]), _degrees(*part[4:]))
+    return cities
+
+
+def zone_city(name: str | None) -> tuple[float, float] | None:
+    """Latitude and longitude of a zone's main city, from the tz database's own table; None for one without a city."""
+    if not name:
+        return None
+    return _cities().get(name) or _cities().get(_aliases().get(name, ""))
+
+
+@lru_cache(maxsize=20_000)
+def _daylight(latitude: float, longitude: float, day: dt.date) -> Span | None:
+    observer = Observer(latitude, longitude)
+    high = noon(observer, day, UTC)
+    try:
+        rise = time_at_elevation(observer, SUNSET_ELEVATION, day, SunDirection.RISING, UTC)
+        fall = time_at_elevation(observer, SUNSET_ELEVATION, day, SunDirection.SETTING, UTC)
+    except ValueError:
+        middle = int(high.timestamp())
+        return Span(middle - 43_200, middle + 43_200) if elevation(observer, high) > SUNSET_ELEVATION else None
+    start, end, middle = int(rise.timestamp()), int(fall.timestamp()), int(high.timestamp())
+    # astral answers for the UTC date; far from Greenwich one of the two belongs to the neighbouring noon.
+    start += 86_400 * round((middle - 21_600 - start) / 86_400)
+    end += 86_400 * round((middle + 21_600 - end) / 86_400)
+    return Span(start, end)
+
+
+def daylight_near(instant: float, latitude: float, longitude: float, days: int = 1) -> list[Span]:
+    """The sun's spans above the horizon around an instant, `days` before and after it, oldest first.
+
+    Polar day is a span of 24 hours, polar night is no span. Positions are rounded to a tenth of a degree, which is
+    less than a minute of sun.
+    """
+    today = day_of(instant, UTC)
+    spans = [
+        _daylight(round(latitude, 1), round(longitude, 1), today + dt.timedelta(days=shift))
+        for shift in range(-days, days + 1)
+    ]
+    return sorted((s for s in spans if s is not None), key=lambda s: s.start)
+
+
+def sun_up(instant: float, latitude: float, longitude: float) -> bool:
+    """Whether the sun is above the horizon."""
+    return any(s.start <= instant < s.end for s in daylight_near(instant, latitude, longitude))
+
+
+def daylight_minutes(start: float, end: float, latitude: float, longitude: float) -> float:
+    """Minutes of sun between two instants; beyond eight days only the last eight count."""
+    start = max(start, end - 8 * 86_400)
+    if end <= start:
+        return 0.0
+    days = int((end - start) // 86_400) + 1
+    spans = daylight_near(end, latitude, longitude, days)
+    return sum(max(0.0, min(end, s.end) - max(start, s.start)) for s in spans) / 60
+
+
+def last_sunset(instant: float, latitude: float, longitude: float) -> int | None:
+    """The newest sunset at or before an instant, or None within polar day or night."""
+    past = [s.end for s in daylight_near(instant, latitude, longitude, 2) if s.end <= instant]
+    return past[-1] if past else None
+
+
+def next_sunrise(instant: float, latitude: float, longitude: float) -> int | None:
+    """The next sunrise after an instant, or None within polar night."""
+    ahead = [s.start for s in daylight_near(instant, latitude, longitude, 2) if s.start > instant]
+    return ahead[0] if ahead else None

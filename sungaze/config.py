@@ -1,0 +1,156 @@
+"""Settings, read once at start from the environment and a `.env` file, and the paths that follow from them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+
+from sungaze.errors import ConfigError
+
+SETTINGS: Final = {
+    "SUNGAZE_DATA_DIR": "The folder that holds everything of yours.",
+    "SUNGAZE_TOKEN": "A fixed token for scripts: `Authorization: Bearer …`.",
+    "SUNGAZE_HOST": "The address to listen on with --server.",
+    "SUNGAZE_PORT": "The port to listen on; 0 takes a free one.",
+    "SUNGAZE_LOG": "How much is logged to stderr: debug, info, warning or error.",
+}
+"""Every setting with its meaning; credentials of vendors are named SUNGAZE_<VENDOR>_<FIELD>."""
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_CREDENTIAL = re.compile(r"SUNGAZE_([A-Z0-9]+)_([A-Z0-9_]+)$")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for at start. `environment` is .env beneath the real environment, kept for the vault."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    token: str | None = None
+    log: str = "info"
+    demo: bool = False
+    environment: dict[str, str] = {}
+
+    @property
+    def database(self) -> Path:
+        """The one file with the user's data."""
+        return self.data_dir / "sungaze.db"
+
+    @property
+    def queue(self) -> Path:
+        """The job queue; losing it loses nothing."""
+        return self.data_dir / "queue.db"
+
+    @property
+    def secrets(self) -> Path:
+        """The 0600 file with credentials and rotated tokens."""
+        return self.data_dir / "secrets.json"
+
+    @property
+    def lock(self) -> Path:
+        """The 0600 file that the owner of the folder holds."""
+        return self.data_dir / "lock"
+
+
+def default_data_dir(environ: Mapping[str, str], demo: bool) -> Path:
+    """The platform's folder for data; the demo fleet has one of its own."""
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.cwd())
+    if sys.platform == "win32":
+        base = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return base / ("sungaze-demo" if demo else "sungaze")
+
+
+def read_dotenv(path: Path) -> dict[str, str]:
+    """The settings of a .env file. Raises ConfigError that names a line which cannot be read, never its content."""
+    if not path.is_file():
+        return {}
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for binding in parse_stream(stream):
+                if binding.error:
+                    raise ConfigError(
+                        f"Line {binding.original.line} of {path} is not NAME=value. Nothing was started; mend the line."
+                    )
+        return {name: value for name, value in dotenv_values(path).items() if value is not None}
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text. Nothing was started; save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}. Nothing was started.") from None
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65_535:
+        raise ConfigError(f"The port “{text}” is not a number from 0 to 65535. Nothing was started.")
+    return port
+
+
+def load(
+    *,
+    environ: Mapping[str, str],
+    data_dir: Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    demo: bool = False,
+) -> Settings:
+    """The settings of this start: options win over the environment, which wins over .env.
+
+    .env is looked for in the working folder and in the data folder. Raises ConfigError.
+    """
+    merged = read_dotenv(Path(".env")) | dict(environ)
+    folder = data_dir or Path(merged.get("SUNGAZE_DATA_DIR") or default_data_dir(merged, demo))
+    folder = folder.expanduser().absolute()
+    merged = read_dotenv(folder / ".env") | merged
+    log = merged.get("SUNGAZE_LOG", "info").lower()
+    if log not in {"debug", "info", "warning", "error"}:
+        raise ConfigError(f"SUNGAZE_LOG is “{log}”; it can be debug, info, warning or error. Nothing was started.")
+    settings = Settings(
+        data_dir=folder,
+        host=host or merged.get("SUNGAZE_HOST") or "127.0.0.1",
+        port=port if port is not None else _port(merged.get("SUNGAZE_PORT") or "0"),
+        token=merged.get("SUNGAZE_TOKEN") or None,
+        log=log,
+        demo=demo,
+        environment={name: value for name, value in merged.items() if name.startswith("SUNGAZE_")},
+    )
+    _check_token(settings)
+    return settings
+
+
+def _check_token(settings: Settings) -> None:
+    needed = 16 if settings.host in LOOPBACK else 32
+    length = len(settings.token or "")
+    if settings.token is not None and (length < 16 or not settings.token.isascii()):
+        raise ConfigError(
+            f"SUNGAZE_TOKEN has {length} characters; it needs 16 plain ones or more, 32 beyond loopback. "
+            "Nothing was started."
+        )
+    if needed == 32 and length < 32:
+        raise ConfigError(
+            f"Listening on {settings.host} would open Sungaze to other machines: set SUNGAZE_TOKEN to 32 characters "
+            "or more first. Nothing was started."
+        )
+
+
+def vendor_credentials(environment: Mapping[str, str], vendor: str) -> dict[str, str]:
+    """The credentials that the environment holds for a vendor, by field name in lower case."""
+    found = {}
+    for name, value in environment.items():
+        match = _CREDENTIAL.match(name)
+        if match and match[1].lower() == vendor and value:
+            found[match[2].lower()] = value
+    return found

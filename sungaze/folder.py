@@ -1,0 +1,127 @@
+"""The data folder: made, owned by one process at a time, and marked so that demo and real data never mix."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import IO, Final
+
+import httpx
+import msgspec
+
+from sungaze.config import Settings
+from sungaze.errors import ConfigError, FolderInUse, StoreError
+
+if sys.platform != "win32":
+    import fcntl
+
+DEMO_MARK: Final = "demo"
+
+
+class Owner(msgspec.Struct):
+    """What the lock file tells of the process that holds it. The secret lets a second start ask it for a link."""
+
+    pid: int
+    address: str = ""
+    secret: str = ""
+
+
+class Folder:
+    """A data folder that this process owns until `release`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the folder. Raises StoreError, ConfigError, or FolderInUse with the running one's address."""
+        self._settings = settings
+        folder = settings.data_dir
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = self._take()
+            self._check_mark()
+        except OSError as error:
+            raise StoreError(_unwritable(folder, error)) from None
+
+    def _take(self) -> IO[str]:
+        stream = open(self._settings.lock, "a+", encoding="utf-8", opener=_private)  # noqa: SIM115 - held while we run
+        try:
+            if sys.platform != "win32":
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            raise _in_use(self._settings) from None
+        self._write(stream, Owner(os.getpid()))
+        return stream
+
+    def _check_mark(self) -> None:
+        mark = self._settings.data_dir / DEMO_MARK
+        used = self._settings.database.exists()
+        if self._settings.demo:
+            if used and not mark.exists():
+                self.release()
+                raise ConfigError(
+                    f"{self._settings.data_dir} holds real data, so the demo does not start in it. Nothing was "
+                    "changed; leave --data-dir away, or name another folder."
+                )
+            mark.write_text("This folder belongs to the demo fleet.\n", encoding="utf-8")
+        elif mark.exists():
+            self.release()
+            raise ConfigError(
+                f"{self._settings.data_dir} belongs to the demo fleet. Nothing was changed; start with --demo, or name "
+                "another folder."
+            )
+
+    def announce(self, address: str, secret: str) -> None:
+        """Put down where this process is to be reached."""
+        self._write(self._lock, Owner(os.getpid(), address, secret))
+
+    @staticmethod
+    def _write(stream: IO[str], owner: Owner) -> None:
+        stream.seek(0)
+        stream.truncate()
+        stream.write(msgspec.json.encode(owner).decode())
+        stream.flush()
+
+    def release(self) -> None:
+        """Give the folder back."""
+        self._lock.seek(0)
+        self._lock.truncate()
+        self._lock.close()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def running(settings: Settings) -> Owner | None:
+    """The process that owns a folder, as far as its lock file tells."""
+    try:
+        return msgspec.json.decode(settings.lock.read_bytes(), type=Owner)
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+        return None
+
+
+def _in_use(settings: Settings) -> FolderInUse:
+    owner = running(settings)
+    address = owner.address if owner else ""
+    link = address
+    if owner and address:
+        try:
+            answer = httpx.post(
+                f"{address}/api/session/link", headers={"Authorization": f"Bearer {owner.secret}"}, timeout=3,
+                trust_env=False,
+            )  # fmt: skip
+            link = f"{address}/#key={answer.json()['key']}" if answer.status_code == 200 else address
+        except (httpx.HTTPError, ValueError, KeyError):
+            pass
+    where = f" Open it at {link}" if link else " It is just starting."
+    return FolderInUse(f"Sungaze is running on {settings.data_dir} already.{where}", link or None)
+
+
+def _unwritable(folder: Path, error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"The disk that holds {folder} is full. Nothing was changed; free some space and start again."
+    if error.errno in {errno.EEXIST, errno.ENOTDIR}:
+        return f"{folder} is a file, not a folder. Nothing was changed; name a folder with --data-dir."
+    reason = error.strerror or str(error)
+    return f"The data folder {folder} cannot be written ({reason}). Nothing was changed; name another with --data-dir."

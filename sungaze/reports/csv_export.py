@@ -1,0 +1,101 @@
+"""The canonical CSV: `vendor,vendor_site_id,vendor_device_id,metric_name,interval_s,timestamp,value`.
+
+Times are UTC with Z and name the start of their interval; an empty device is the site itself.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from sungaze import clock
+from sungaze.errors import StoreError, UserError
+from sungaze.model import METRICS
+from sungaze.store.database import Database
+
+HEADER: Final = ("vendor", "vendor_site_id", "vendor_device_id", "metric_name", "interval_s", "timestamp", "value")
+
+
+class ExportError(UserError):
+    """An export that cannot be made."""
+
+
+def number(value: float) -> str:
+    """The shortest text that reads back as the same value; whole numbers without a point."""
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+
+
+def export_csv(
+    database: Path, output: Path, *, site: int | None, metric: str | None, start: str | None, end: str | None
+) -> int:
+    """The number of samples written. The file appears whole or not at all.
+
+    Raises ExportError for a moment or a metric that is none, a site that is not there, and a file that cannot be
+    written; StoreError for a database that cannot be read.
+    """
+    if metric is not None and metric not in METRICS:
+        raise ExportError(f"There is no metric called “{metric}”. Nothing was written.")
+    span = []
+    for text in (start, end):
+        try:
+            span.append(clock.parse_instant(text) if text is not None else None)
+        except ValueError:
+            raise ExportError(
+                f"“{text}” is no moment; write 2026-11-24T13:05:00Z or a date. Nothing was written."
+            ) from None
+    if not database.exists():
+        raise StoreError(f"There is no data in {database.parent} yet. Nothing was written.")
+    store = Database(database)
+    try:
+        if site is not None and store.scalar("SELECT 1 FROM site WHERE id = ?", (site,)) is None:
+            raise ExportError(f"There is no site with the id {site}. Nothing was written.")
+        return _write(store, output, site, metric, span[0], span[1])
+    finally:
+        store.close()
+
+
+def _write(
+    store: Database, output: Path, site: int | None, metric: str | None, start: int | None, end: int | None
+) -> int:
+    where: list[str] = ["1 = 1"]
+    parameters: list[int | str] = []
+    if site is not None:
+        where.append("series.site_id = ?")
+        parameters.append(site)
+    if metric is not None:
+        where.append("series.metric = ?")
+        parameters.append(metric)
+    series = store.rows(
+        "SELECT series.id, site.vendor, vendor_site_id, COALESCE(vendor_device_id, ''), metric, interval_s FROM series "
+        "JOIN site ON site.id = series.site_id LEFT JOIN device ON device.id = series.device_id "
+        f"WHERE {' AND '.join(where)} ORDER BY 2, 3, 4, 5, 6",
+        parameters,
+    )
+    part = output.with_name(output.name + ".part")
+    count = 0
+    try:
+        with part.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(HEADER)
+            for series_id, *what in series:
+                cursor = store.execute(
+                    "SELECT timestamp, value FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ? "
+                    "ORDER BY timestamp",
+                    (series_id, start if start is not None else -(1 << 60), end if end is not None else 1 << 60),
+                )
+                for at, value in cursor:
+                    writer.writerow([*what, clock.iso(at), number(value)])
+                    count += 1
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(output)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ExportError(f"{output} cannot be written: {error.strerror}. Nothing was left behind.") from None
+    except sqlite3.DatabaseError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(f"The database cannot be read: {error}. Nothing was written.") from None
+    return count

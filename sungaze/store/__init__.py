@@ -1,0 +1,27 @@
+"""Everything that touches the database, behind one `Store`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sungaze.store.database import Database
+from sungaze.store.fleet import Fleet
+from sungaze.store.ledger import Ledger
+from sungaze.store.timeseries import TimeSeries
+from sungaze.store.work import Work
+
+
+class Store:
+    """One database file and all that is kept in it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file, migrated to the newest schema. Raises StoreError and its children."""
+        self.database = Database(path)
+        self.timeseries = TimeSeries(self.database)
+        self.fleet = Fleet(self.database, self.timeseries)
+        self.ledger = Ledger(self.database)
+        self.work = Work(self.database)
+
+    def close(self) -> None:
+        """Close this thread's connection; other threads close their own as they end."""
+        self.database.close()

@@ -1,0 +1,165 @@
+"""Opening the one file: what it must be, what it is brought to, and the transactions everything else writes in."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import peewee
+
+from sungaze.errors import NewerDatabase, NotADatabase, StoreError
+from sungaze.store.migrations import LATEST, MIGRATIONS
+
+APPLICATION_ID: Final = 0x53_55_4E_47
+_HEADER: Final = b"SQLite format 3\x00"
+
+OperationalError = peewee.OperationalError
+IntegrityError = peewee.IntegrityError
+
+
+class Database:
+    """The store's connection, one per thread, with IMMEDIATE writes.
+
+    Deferred transactions that read and then write fail at once under WAL when another writer came between; IMMEDIATE
+    ones wait for their turn.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, making or migrating it. Raises StoreError and its children."""
+        self.path = path
+        _refuse_what_is_not_ours(path)
+        self.peewee = peewee.SqliteDatabase(
+            str(path),
+            pragmas={"journal_mode": "wal", "foreign_keys": 1, "synchronous": "normal", "busy_timeout": 15_000},
+            timeout=15,
+            lock_type="IMMEDIATE",
+        )
+        try:
+            if not path.exists():
+                connection = sqlite3.connect(path)
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute("VACUUM")
+                connection.close()
+                path.chmod(0o600)
+            self._migrate()
+        except sqlite3.DatabaseError as error:
+            raise opening_error(path, error) from None
+        except peewee.DatabaseError as error:
+            raise opening_error(path, error) from None
+
+    def _migrate(self) -> None:
+        version = self.scalar("PRAGMA user_version")
+        for number in range(version, LATEST):
+            with self.transaction():
+                connection = self.peewee.connection()
+                for statement in filter(str.strip, MIGRATIONS[number].split(";\n")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number + 1}")
+
+    @contextmanager
+    def transaction(self, *, durable: bool = False) -> Iterator[None]:
+        """An IMMEDIATE transaction; nested ones join it. `durable` waits for the disk, for what is acknowledged."""
+        if durable and not self.peewee.in_transaction():
+            self.peewee.execute_sql("PRAGMA synchronous = FULL")
+            try:
+                with self.peewee.atomic():
+                    yield
+            finally:
+                self.peewee.execute_sql("PRAGMA synchronous = NORMAL")
+        else:
+            with self.peewee.atomic():
+                yield
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """The cursor of one statement."""
+        cursor: sqlite3.Cursor = self.peewee.execute_sql(sql, parameters)
+        return cursor
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """The number of rows that changed."""
+        connection = self.peewee.connection()
+        before: int = connection.total_changes
+        try:
+            connection.executemany(sql, rows)
+        except sqlite3.OperationalError as error:
+            raise OperationalError(str(error)) from error
+        except sqlite3.IntegrityError as error:
+            raise IntegrityError(str(error)) from error
+        after: int = connection.total_changes
+        return after - before
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Every row of a query."""
+        return self.execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """The first row of a query, or None."""
+        found: tuple[Any, ...] | None = self.execute(sql, parameters).fetchone()
+        return found
+
+    def scalar(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """The first column of the first row, or None."""
+        found = self.row(sql, parameters)
+        return found[0] if found else None
+
+    def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Every row of a query by column name."""
+        cursor = self.execute(sql, parameters)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        if not self.peewee.is_closed():
+            self.peewee.close()
+
+
+def _refuse_what_is_not_ours(path: Path) -> None:
+    if not path.exists():
+        return
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(16)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}. Nothing was changed.") from None
+    if header and header != _HEADER:
+        raise NotADatabase(
+            f"{path} is not a database. Nothing was changed; move it away, or choose another folder with --data-dir."
+        )
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise opening_error(path, error) from None
+    if application != APPLICATION_ID and (tables or application):
+        raise NotADatabase(
+            f"{path} is the database of another program. Nothing was changed; choose another folder with --data-dir."
+        )
+    if version > LATEST:
+        raise NewerDatabase(
+            f"{path} was written by a newer Sungaze (layout {version}, this one knows {LATEST}). Nothing was changed; "
+            "install the newer version to open it."
+        )
+
+
+def opening_error(path: Path, error: Exception) -> StoreError:
+    """The sentence for a database that cannot be opened or written."""
+    text = str(error)
+    if "full" in text:
+        return StoreError(f"The disk that holds {path} is full. Nothing was changed; free some space and start again.")
+    if "readonly" in text or "unable to open" in text or "attempt to write" in text:
+        return StoreError(f"{path} cannot be written. Nothing was changed; check who owns the folder.")
+    if "not a database" in text or "malformed" in text:
+        return NotADatabase(f"{path} is damaged or not a database ({text}). It was left as it is.")
+    if "locked" in text:
+        return StoreError(f"{path} is held by another program. Nothing was changed; close that program.")
+    return StoreError(f"{path} cannot be used: {text}. Nothing was changed.")

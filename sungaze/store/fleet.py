@@ -1,0 +1,457 @@
+"""Places, sites, devices and the accounts that see them: written by what vendors say and by what the user sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from sungaze import clock
+from sungaze.errors import NotFound
+from sungaze.model import DeviceFacts, DeviceStatus, SiteFacts
+from sungaze.store.database import Database
+from sungaze.store.tables import Account, AccountSite, Device, Flip, Place, Site
+from sungaze.store.timeseries import Rating, TimeSeries
+
+USER_FIELDS: Final = {
+    "alias": "user_alias",
+    "timezone": "user_timezone",
+    "peak_power_kw": "user_peak_power_kw",
+    "latitude": "user_latitude",
+    "longitude": "user_longitude",
+    "tilt": "tilt",
+    "azimuth": "azimuth",
+}
+"""What the user may set, and the column that keeps it apart from the vendor's word."""
+
+_DEVICE_COLUMNS: Final = (
+    "device_type", "name", "model", "manufacturer", "status", "serial_number", "part_number", "firmware",
+    "installed_on", "last_reported_at", "rated_w",
+)  # fmt: skip
+
+
+class SiteRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A site as it counts: the user's word over the vendor's. `position_source` is user, vendor, zone or none."""
+
+    id: int
+    vendor: str
+    vendor_site_id: str
+    place_id: int
+    place_name: str
+    role: str
+    name: str
+    vendor_name: str
+    alias: str | None
+    status: str
+    communication: str
+    production: str
+    peak_power_kw: float | None
+    address_info: dict[str, str]
+    connection: str | None
+    reference: str | None
+    timezone: str | None
+    timezone_source: str
+    latitude: float | None
+    longitude: float | None
+    position_source: str
+    tilt: float | None
+    azimuth: float | None
+    installed_on: str | None
+    last_updated: int | None
+    last_energy_at: int | None
+    not_visible_since: int | None
+    archived_at: int | None
+    user_set: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        """The address in one line."""
+        parts = ("street", "postal_code", "city", "state", "country")
+        return ", ".join(self.address_info[p] for p in parts if self.address_info.get(p))
+
+
+class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that is connected, or was (`removed_at`)."""
+
+    id: int
+    vendor: str
+    method: str
+    plan: str
+    label: str
+    base_url: str | None
+    scope: str
+    identity: str
+    state: str
+    state_reason: str
+    state_since: int
+    retry_at: int | None
+    created_at: int
+    removed_at: int | None
+
+
+class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A device of a site."""
+
+    id: int
+    site_id: int
+    vendor_device_id: str
+    device_type: str
+    name: str | None
+    model: str | None
+    manufacturer: str | None
+    status: str
+    serial_number: str | None
+    part_number: str | None
+    firmware: str | None
+    installed_on: str | None
+    parent_id: int | None
+    last_reported_at: int | None
+    rated_w: float | None
+
+
+_SITE_SQL = "SELECT site.*, place.name AS place_name FROM site JOIN place ON place.id = site.place_id"
+
+
+def _site_row(row: Mapping[str, Any]) -> SiteRow:
+    timezone = row["user_timezone"] or row["timezone"]
+    latitude, longitude, source = row["user_latitude"], row["user_longitude"], "user"
+    if latitude is None or longitude is None:
+        latitude, longitude, source = row["latitude"], row["longitude"], "vendor"
+    if latitude is None or longitude is None:
+        city = clock.zone_city(timezone)
+        latitude, longitude = city or (None, None)
+        source = "zone" if city else "none"
+    return SiteRow(
+        id=row["id"],
+        vendor=row["vendor"],
+        vendor_site_id=row["vendor_site_id"],
+        place_id=row["place_id"],
+        place_name=row["place_name"],
+        role=row["role"],
+        name=row["user_alias"] or row["name"],
+        vendor_name=row["name"],
+        alias=row["user_alias"],
+        status=row["status"],
+        communication=row["communication"],
+        production=row["production"],
+        peak_power_kw=row["user_peak_power_kw"] if row["user_peak_power_kw"] is not None else row["peak_power_kw"],
+        address_info=msgspec.json.decode(row["address_info"], type=dict[str, str]),
+        connection=row["connection"],
+        reference=row["reference"],
+        timezone=timezone,
+        timezone_source="user" if row["user_timezone"] else "vendor" if row["timezone"] else "none",
+        latitude=latitude,
+        longitude=longitude,
+        position_source=source,
+        tilt=row["tilt"],
+        azimuth=row["azimuth"],
+        installed_on=row["installed_on"],
+        last_updated=row["last_updated"],
+        last_energy_at=row["last_energy_at"],
+        not_visible_since=row["not_visible_since"],
+        archived_at=row["archived_at"],
+        user_set=tuple(field for field, column in USER_FIELDS.items() if row[column] is not None),
+    )
+
+
+class Fleet:
+    """The slow things of one store."""
+
+    def __init__(self, database: Database, timeseries: TimeSeries) -> None:
+        self._db = database
+        self._timeseries = timeseries
+
+    # -- accounts ----------------------------------------------------------------------------------------------------
+
+    def add_account(
+        self,
+        *,
+        id: int,
+        vendor: str,
+        method: str,
+        plan: str,
+        label: str,
+        base_url: str | None,
+        scope: str,
+        identity: str,
+        now: float,
+    ) -> int:
+        """The id of a new account. Call it inside a transaction, so that it appears with all that belongs to it."""
+        query = Account.insert(
+            id=id, vendor=vendor, method=method, plan=plan, label=label, base_url=base_url, scope=scope,
+            identity=identity, state="connected", state_since=int(now), created_at=int(now),
+        )  # fmt: skip
+        return int(query.execute(self._db.peewee))
+
+    def accounts(self, *, removed: bool = False) -> list[AccountRow]:
+        """Every connected account, oldest first; with `removed`, also the disconnected ones."""
+        query = Account.select().order_by(Account.id)
+        if not removed:
+            query = query.where(Account.removed_at.is_null())
+        return [msgspec.convert(row, AccountRow) for row in query.dicts().execute(self._db.peewee)]
+
+    def account(self, account_id: int) -> AccountRow:
+        """A connected account. Raises NotFound."""
+        query = Account.select().where((Account.id == account_id) & Account.removed_at.is_null())
+        for row in query.dicts().execute(self._db.peewee):
+            return msgspec.convert(row, AccountRow)
+        raise NotFound("There is no such account.")
+
+    def set_account_state(
+        self, account_id: int, state: str, reason: str, now: float, *, retry_at: float | None = None
+    ) -> bool:
+        """Whether the state became another one; a change leaves a flip."""
+        with self._db.transaction():
+            row = self._db.row("SELECT state, state_reason, retry_at FROM account WHERE id = ?", (account_id,))
+            if row is None:
+                return False
+            retry = int(retry_at) if retry_at is not None else None
+            if row != (state, reason, retry):
+                self._db.execute(
+                    "UPDATE account SET state = ?, state_reason = ?, retry_at = ?, "
+                    "state_since = CASE WHEN state = ? THEN state_since ELSE ? END WHERE id = ?",
+                    (state, reason, retry, state, int(now), account_id),
+                )
+            if row[0] == state:
+                return False
+            self._flip("account", account_id, "state", row[0], state, reason, now)
+        return True
+
+    def remove_account(self, account_id: int, now: float) -> None:
+        """Disconnect an account: it is asked no more, and everything it brought stays. Raises NotFound."""
+        with self._db.transaction(durable=True):
+            account = self.account(account_id)
+            Account.update(removed_at=int(now)).where(Account.id == account_id).execute(self._db.peewee)
+            self._db.execute("DELETE FROM due WHERE account_id = ?", (account_id,))
+            self._db.execute("DELETE FROM gap WHERE account_id = ? AND closed_at IS NULL", (account_id,))
+            AccountSite.update(gone_since=int(now)).where(
+                (AccountSite.account_id == account_id) & AccountSite.gone_since.is_null()
+            ).execute(self._db.peewee)
+            self._archive_unreachable(now)
+            self._flip("account", account_id, "connection", account.state, "removed", "disconnected by the user", now)
+
+    def _archive_unreachable(self, now: float) -> None:
+        self._db.execute(
+            "UPDATE site SET archived_at = ? WHERE archived_at IS NULL AND NOT EXISTS (SELECT 1 FROM account_site "
+            "JOIN account ON account.id = account_id WHERE site_id = site.id AND account.removed_at IS NULL)",
+            (int(now),),
+        )
+
+    # -- sites -------------------------------------------------------------------------------------------------------
+
+    def apply_sites(
+        self, account_id: int, vendor: str, facts: Sequence[SiteFacts], *, complete: bool, now: float
+    ) -> list[int]:
+        """The ids of the sites that are new to this account, after taking what a vendor said of its sites.
+
+        With `complete`, a site that this account saw before and that is missing now is no longer visible to it; it is
+        kept, with `not_visible_since` once no account sees it.
+        """
+        at = int(now)
+        fresh: list[int] = []
+        with self._db.transaction():
+            known = {
+                row["vendor_site_id"]: row for row in self._db.dicts("SELECT * FROM site WHERE vendor = ?", (vendor,))
+            }
+            links = dict(
+                self._db.rows("SELECT site_id, gone_since FROM account_site WHERE account_id = ?", (account_id,))
+            )
+            seen: list[tuple[int, int]] = []
+            for fact in facts:
+                row = known.get(fact.vendor_site_id)
+                site_id = self._insert_site(vendor, fact, at) if row is None else int(row["id"])
+                if row is not None:
+                    self._update_site(row, fact, now)
+                if site_id not in links:
+                    fresh.append(site_id)
+                seen.append((site_id, at))
+            self._db.executemany(
+                "INSERT INTO account_site (account_id, site_id, first_seen, last_seen) VALUES (?1, ?2, ?3, ?3) "
+                "ON CONFLICT (account_id, site_id) DO UPDATE SET last_seen = excluded.last_seen, gone_since = NULL",
+                [(account_id, site_id, at) for site_id, at in seen],
+            )
+            ids = {site_id for site_id, _ in seen}
+            if complete:
+                gone = [(at, account_id, s) for s, since in links.items() if s not in ids and since is None]
+                self._db.executemany(
+                    "UPDATE account_site SET gone_since = ? WHERE account_id = ? AND site_id = ?", gone
+                )
+                self._db.executemany(
+                    "UPDATE site SET not_visible_since = ?1 WHERE id = ?2 AND not_visible_since IS NULL AND NOT EXISTS "
+                    "(SELECT 1 FROM account_site WHERE site_id = ?2 AND gone_since IS NULL)",
+                    [(at, s) for _, _, s in gone],
+                )
+            self._db.executemany(
+                "UPDATE site SET not_visible_since = NULL, archived_at = NULL WHERE id = ? "
+                "AND (not_visible_since IS NOT NULL OR archived_at IS NOT NULL)",
+                [(s,) for s in ids],
+            )
+        return fresh
+
+    def _insert_site(self, vendor: str, fact: SiteFacts, now: int) -> int:
+        name = fact.name or f"{vendor} {fact.vendor_site_id}"
+        address = fact.address or {}
+        line = ", ".join(v for v in address.values() if v)
+        place = Place.insert(name=name, address=line or None, timezone=fact.timezone).execute(self._db.peewee)
+        values = _site_values(fact)
+        values["name"] = name
+        query = Site.insert(vendor=vendor, vendor_site_id=fact.vendor_site_id, place_id=place, created_at=now, **values)
+        return int(query.execute(self._db.peewee))
+
+    def _update_site(self, row: Mapping[str, Any], fact: SiteFacts, now: float) -> None:
+        changed = {name: value for name, value in _site_values(fact).items() if row[name] != value}
+        if not changed:
+            return
+        Site.update(**changed).where(Site.id == row["id"]).execute(self._db.peewee)
+        for what in ("status", "communication", "production"):
+            if what in changed:
+                self._flip("site", row["id"], what, row[what], changed[what], "said by the vendor", now)
+        if "timezone" in changed and not row["user_timezone"] and row["timezone"]:
+            self._timeseries.restamp_days(row["id"], row["timezone"], changed["timezone"])
+            self._flip("site", row["id"], "timezone", row["timezone"], changed["timezone"], "said by the vendor", now)
+
+    def set_by_user(self, site_id: int, values: Mapping[str, Any], now: float) -> None:
+        """Keep what the user set of a site; None takes it back, so that the vendor's word counts again.
+
+        A changed zone restamps the site's days. Raises NotFound.
+        """
+        with self._db.transaction(durable=True):
+            before = self.site(site_id)
+            columns = {USER_FIELDS[name]: value for name, value in values.items()}
+            if columns:
+                Site.update(**columns).where(Site.id == site_id).execute(self._db.peewee)
+            after = self.site(site_id)
+            if before.timezone and after.timezone and before.timezone != after.timezone:
+                self._timeseries.restamp_days(site_id, before.timezone, after.timezone)
+            for name in values:
+                old, new = getattr(before, name, None), getattr(after, name, None)
+                if old != new:
+                    self._flip("site", site_id, name, str(old), str(new), "set by the user", now)
+
+    def sites(self, *, archived: bool = False) -> list[SiteRow]:
+        """Every site, by id; with `archived`, also those that no connected account reaches."""
+        where = "" if archived else " WHERE archived_at IS NULL"
+        return [_site_row(row) for row in self._db.dicts(f"{_SITE_SQL}{where} ORDER BY site.id")]
+
+    def site(self, site_id: int) -> SiteRow:
+        """One site, archived or not. Raises NotFound."""
+        for row in self._db.dicts(f"{_SITE_SQL} WHERE site.id = ?", (site_id,)):
+            return _site_row(row)
+        raise NotFound("There is no such site.")
+
+    def site_id(self, vendor: str, vendor_site_id: str) -> int | None:
+        """The id of a vendor's site, or None."""
+        found = self._db.scalar("SELECT id FROM site WHERE vendor = ? AND vendor_site_id = ?", (vendor, vendor_site_id))
+        return None if found is None else int(found)
+
+    def accounts_of_sites(self) -> dict[int, list[int]]:
+        """The connected accounts that see each site."""
+        found: dict[int, list[int]] = {}
+        for site_id, account_id in self._db.rows(
+            "SELECT site_id, account_id FROM account_site JOIN account ON account.id = account_id "
+            "WHERE removed_at IS NULL AND gone_since IS NULL ORDER BY account_id"
+        ):
+            found.setdefault(site_id, []).append(account_id)
+        return found
+
+    # -- devices -----------------------------------------------------------------------------------------------------
+
+    def apply_devices(
+        self, site: SiteRow, facts: Iterable[DeviceFacts], *, complete: bool, now: float
+    ) -> dict[str, int]:
+        """The device ids of a site by vendor_device_id, after taking what its vendor said of its devices.
+
+        With `complete` a device that is missing is retired; without, known devices keep what they have and only new
+        ones are added.
+        """
+        with self._db.transaction():
+            rows = {
+                r["vendor_device_id"]: r for r in self._db.dicts("SELECT * FROM device WHERE site_id = ?", (site.id,))
+            }
+            ids = {key: int(row["id"]) for key, row in rows.items()}
+            listed = list(facts)
+            for fact in listed:
+                row = rows.get(fact.vendor_device_id)
+                values = {column: getattr(fact, column) for column in _DEVICE_COLUMNS}
+                if row is None:
+                    ids[fact.vendor_device_id] = int(
+                        Device.insert(
+                            site_id=site.id, vendor=site.vendor, vendor_device_id=fact.vendor_device_id,
+                            first_seen=int(now), **values,
+                        ).execute(self._db.peewee)
+                    )  # fmt: skip
+                elif complete:
+                    changed = {c: v for c, v in values.items() if v is not None and row[c] != v}
+                    if changed:
+                        Device.update(**changed).where(Device.id == row["id"]).execute(self._db.peewee)
+                    if "status" in changed:
+                        self._flip(
+                            "device", row["id"], "status", row["status"], changed["status"], "said by the vendor", now
+                        )
+            if complete:
+                self._retire_missing(rows, {f.vendor_device_id for f in listed}, now)
+                for fact in listed:
+                    parent = ids.get(fact.parent or "")
+                    row = rows.get(fact.vendor_device_id)
+                    if parent is not None and (row is None or row["parent_id"] != parent):
+                        Device.update(parent_id=parent).where(Device.id == ids[fact.vendor_device_id]).execute(
+                            self._db.peewee
+                        )
+        return ids
+
+    def _retire_missing(self, rows: Mapping[str, Mapping[str, Any]], listed: set[str], now: float) -> None:
+        for key, row in rows.items():
+            if key not in listed and row["status"] != DeviceStatus.RETIRED:
+                Device.update(status=DeviceStatus.RETIRED.value).where(Device.id == row["id"]).execute(self._db.peewee)
+                self._flip("device", row["id"], "status", row["status"], "retired", "no longer listed", now)
+
+    def devices(self, site_id: int) -> list[DeviceRow]:
+        """Every device of a site, retired ones included, by type and serial."""
+        query = Device.select().where(Device.site_id == site_id).order_by(Device.device_type, Device.serial_number)
+        return [msgspec.convert(row, DeviceRow) for row in query.dicts().execute(self._db.peewee)]
+
+    def device_ids(self, site_id: int) -> dict[str, int]:
+        """The device ids of a site by vendor_device_id."""
+        return dict(self._db.rows("SELECT vendor_device_id, id FROM device WHERE site_id = ?", (site_id,)))
+
+    def device_types(self, site_id: int) -> frozenset[str]:
+        """The types of a site's devices that are not retired."""
+        found = self._db.rows(
+            "SELECT DISTINCT device_type FROM device WHERE site_id = ? AND status <> 'retired'", (site_id,)
+        )
+        return frozenset(t for (t,) in found)
+
+    def rating(self, site: SiteRow) -> Rating:
+        """What the site and its devices can give at the most."""
+        rated = self._db.rows(
+            "SELECT vendor_device_id, rated_w FROM device WHERE site_id = ? AND rated_w > 0", (site.id,)
+        )
+        return Rating(site.peak_power_kw * 1000 if site.peak_power_kw else None, dict(rated))
+
+    def _flip(
+        self, subject: str, subject_id: int, what: str, before: str | None, after: str | None, reason: str, now: float
+    ) -> None:
+        Flip.insert(
+            at=int(now), subject=subject, subject_id=subject_id, what=what, before=before, after=after, reason=reason
+        ).execute(self._db.peewee)
+
+
+def _site_values(fact: SiteFacts) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "name": fact.name,
+        "status": fact.status,
+        "communication": fact.communication,
+        "production": fact.production,
+        "peak_power_kw": fact.peak_power_kw or None,
+        "timezone": fact.timezone if clock.zone(fact.timezone) else None,
+        "latitude": fact.latitude,
+        "longitude": fact.longitude,
+        "address_info": msgspec.json.encode(fact.address).decode() if fact.address is not None else None,
+        "connection": fact.connection,
+        "reference": fact.reference,
+        "installed_on": fact.installed_on,
+        "last_updated": fact.last_report_at,
+        "last_energy_at": fact.last_energy_at,
+    }
+    return {name: value for name, value in values.items() if value is not None}

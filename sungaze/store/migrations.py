@@ -1,0 +1,106 @@
+"""The schema as an append-only list: a migration that has landed is never edited, a mistake is mended by the next.
+
+Each entry is one script, run in one transaction. The number of the newest is `LATEST`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_FIRST = """
+CREATE TABLE account (
+  id INTEGER PRIMARY KEY, vendor TEXT NOT NULL, method TEXT NOT NULL, plan TEXT NOT NULL, label TEXT NOT NULL,
+  base_url TEXT, scope TEXT NOT NULL, identity TEXT NOT NULL, state TEXT NOT NULL,
+  state_reason TEXT NOT NULL DEFAULT '',
+  state_since INTEGER NOT NULL, retry_at INTEGER, created_at INTEGER NOT NULL, removed_at INTEGER);
+CREATE TABLE place (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL, address TEXT, latitude REAL, longitude REAL, timezone TEXT,
+  customer TEXT, phone TEXT, reference TEXT, permission_to_operate_on TEXT, warranty TEXT, notes TEXT);
+CREATE TABLE site (
+  id INTEGER PRIMARY KEY, vendor TEXT NOT NULL, vendor_site_id TEXT NOT NULL,
+  place_id INTEGER NOT NULL REFERENCES place(id), role TEXT NOT NULL DEFAULT 'generation',
+  name TEXT NOT NULL, status TEXT NOT NULL DEFAULT 'unknown',
+  communication TEXT NOT NULL DEFAULT 'unknown', production TEXT NOT NULL DEFAULT 'unknown',
+  peak_power_kw REAL, address_info TEXT NOT NULL DEFAULT '{}', connection TEXT, reference TEXT,
+  timezone TEXT, latitude REAL, longitude REAL, installed_on TEXT,
+  last_updated INTEGER, last_energy_at INTEGER, not_visible_since INTEGER, archived_at INTEGER,
+  created_at INTEGER NOT NULL,
+  user_alias TEXT, user_timezone TEXT, user_peak_power_kw REAL, user_latitude REAL, user_longitude REAL,
+  tilt REAL, azimuth REAL, tags TEXT NOT NULL DEFAULT '[]',
+  UNIQUE (vendor, vendor_site_id));
+CREATE INDEX site_place ON site(place_id);
+CREATE TABLE account_site (
+  account_id INTEGER NOT NULL REFERENCES account(id), site_id INTEGER NOT NULL REFERENCES site(id),
+  first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, gone_since INTEGER,
+  PRIMARY KEY (account_id, site_id));
+CREATE INDEX account_site_site ON account_site(site_id);
+CREATE TABLE device (
+  id INTEGER PRIMARY KEY, site_id INTEGER NOT NULL REFERENCES site(id), vendor TEXT NOT NULL,
+  vendor_device_id TEXT NOT NULL, device_type TEXT NOT NULL, name TEXT, model TEXT, manufacturer TEXT,
+  status TEXT NOT NULL DEFAULT 'unknown', serial_number TEXT, part_number TEXT, firmware TEXT, installed_on TEXT,
+  parent_id INTEGER REFERENCES device(id), position TEXT, last_reported_at INTEGER,
+  replaces_id INTEGER REFERENCES device(id), rated_w REAL, first_seen INTEGER NOT NULL,
+  UNIQUE (site_id, vendor_device_id));
+CREATE TABLE series (
+  id INTEGER PRIMARY KEY, site_id INTEGER NOT NULL REFERENCES site(id), device_id INTEGER NOT NULL,
+  metric TEXT NOT NULL, interval_s INTEGER NOT NULL,
+  UNIQUE (site_id, device_id, metric, interval_s));
+CREATE TABLE sample (
+  series_id INTEGER NOT NULL REFERENCES series(id), timestamp INTEGER NOT NULL, value REAL NOT NULL,
+  PRIMARY KEY (series_id, timestamp)) WITHOUT ROWID;
+CREATE TABLE counter_watch (
+  series_id INTEGER PRIMARY KEY REFERENCES series(id), falls INTEGER NOT NULL, value REAL NOT NULL,
+  timestamp INTEGER NOT NULL);
+CREATE TABLE quarantine (
+  id INTEGER PRIMARY KEY, site_id INTEGER NOT NULL REFERENCES site(id), vendor_device_id TEXT NOT NULL,
+  metric TEXT NOT NULL, interval_s INTEGER NOT NULL, timestamp INTEGER NOT NULL, value TEXT NOT NULL,
+  reason TEXT NOT NULL, refused_at INTEGER NOT NULL,
+  UNIQUE (site_id, vendor_device_id, metric, interval_s, timestamp));
+CREATE TABLE alert (
+  id INTEGER PRIMARY KEY, site_id INTEGER NOT NULL REFERENCES site(id), device_id INTEGER NOT NULL DEFAULT 0,
+  timestamp INTEGER NOT NULL, severity TEXT NOT NULL, code TEXT NOT NULL, description TEXT NOT NULL,
+  status TEXT NOT NULL, vendor_alert_id TEXT, source TEXT NOT NULL, resolved_at INTEGER, acknowledged_at INTEGER);
+CREATE INDEX alert_site ON alert(site_id, status);
+CREATE TABLE flip (
+  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, subject TEXT NOT NULL, subject_id INTEGER NOT NULL,
+  what TEXT NOT NULL, before TEXT, after TEXT, reason TEXT NOT NULL DEFAULT '');
+CREATE INDEX flip_subject ON flip(subject, subject_id, at);
+CREATE TABLE fetch (
+  id INTEGER PRIMARY KEY, account_id INTEGER NOT NULL, site_id INTEGER NOT NULL, resource TEXT NOT NULL,
+  span_start INTEGER, span_end INTEGER, started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL,
+  outcome TEXT NOT NULL, calls INTEGER NOT NULL, samples INTEGER NOT NULL, message TEXT NOT NULL DEFAULT '');
+CREATE INDEX fetch_site ON fetch(site_id, resource, ended_at);
+CREATE INDEX fetch_account ON fetch(account_id, ended_at);
+CREATE TABLE quota (
+  scope TEXT NOT NULL, "window" TEXT NOT NULL, window_start INTEGER NOT NULL, used INTEGER NOT NULL,
+  history INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (scope, "window", window_start));
+CREATE TABLE call (
+  id INTEGER PRIMARY KEY, scope TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX call_scope ON call(scope, at);
+CREATE TABLE quota_block (
+  scope TEXT PRIMARY KEY, until REAL NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE due (
+  id INTEGER PRIMARY KEY, account_id INTEGER NOT NULL REFERENCES account(id), resource TEXT NOT NULL,
+  site_id INTEGER NOT NULL, next_due REAL NOT NULL, priority INTEGER NOT NULL DEFAULT 50,
+  lease_owner TEXT, lease_until REAL, attempts INTEGER NOT NULL DEFAULT 0, last_ok REAL,
+  UNIQUE (account_id, resource, site_id));
+CREATE INDEX due_next ON due(next_due);
+CREATE TABLE gap (
+  id INTEGER PRIMARY KEY, account_id INTEGER NOT NULL REFERENCES account(id), site_id INTEGER NOT NULL,
+  resource TEXT NOT NULL, span_start INTEGER NOT NULL, span_end INTEGER NOT NULL, reason TEXT NOT NULL,
+  priority INTEGER NOT NULL, not_before REAL NOT NULL, lease_owner TEXT, lease_until REAL,
+  attempts INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL, closed_at INTEGER, outcome TEXT);
+CREATE INDEX gap_open ON gap(closed_at, not_before);
+CREATE INDEX gap_site ON gap(site_id, resource);
+CREATE TABLE watermark (
+  site_id INTEGER NOT NULL, resource TEXT NOT NULL, covered_from INTEGER NOT NULL, covered_to INTEGER NOT NULL,
+  PRIMARY KEY (site_id, resource));
+CREATE TABLE lease (
+  scope TEXT NOT NULL, slot INTEGER NOT NULL, holder TEXT NOT NULL, expires REAL NOT NULL,
+  PRIMARY KEY (scope, slot));
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST,)
+LATEST: Final = len(MIGRATIONS)

@@ -1,0 +1,310 @@
+"""What is owed: looks that come round, spans of history that are missing, and how each call ended.
+
+The queue carries ids only; losing it loses nothing, because everything here is asked again once its lease expires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from sungaze.model import Span
+from sungaze.store.database import Database
+from sungaze.store.tables import Fetch
+
+LEASE_S: Final = 180.0
+"""How long a look may be under way before another worker takes it up. Longer than any single answer may take."""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """Something that comes round. `site_id` 0 is the account as a whole."""
+
+    id: int
+    account_id: int
+    resource: str
+    site_id: int
+    next_due: float
+    priority: int
+    attempts: int
+    last_ok: float | None
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A span of history that is owed, small enough for one call or a few."""
+
+    id: int
+    account_id: int
+    site_id: int
+    resource: str
+    span: Span
+    reason: str
+    attempts: int
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How much of the history asked for has come, in calls."""
+
+    done: int
+    total: int
+
+
+class Work:
+    """The work that one store knows of."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    # -- looks -------------------------------------------------------------------------------------------------------
+
+    def plan_look(
+        self, account_id: int, resource: str, site_id: int, next_due: float, priority: int, *, keep: bool = True
+    ) -> None:
+        """Have a look come round; with `keep` one that is planned already stays as it is, else it is moved."""
+        then = "DO NOTHING" if keep else "DO UPDATE SET next_due = excluded.next_due, priority = excluded.priority"
+        with self._db.transaction():
+            self._db.execute(
+                "INSERT INTO due (account_id, resource, site_id, next_due, priority) VALUES (?, ?, ?, ?, ?) "
+                f"ON CONFLICT (account_id, resource, site_id) {then}",
+                (account_id, resource, site_id, next_due, priority),
+            )
+
+    def claim_looks(self, account_id: int, now: float, limit: int, owner: str) -> list[int]:
+        """The ids of looks that are due, most urgent first, now leased to `owner`."""
+        with self._db.transaction():
+            ids = [
+                row[0]
+                for row in self._db.rows(
+                    "SELECT id FROM due WHERE account_id = ? AND next_due <= ? AND (lease_until IS NULL OR "
+                    "lease_until <= ?) ORDER BY priority, next_due LIMIT ?",
+                    (account_id, now, now, limit),
+                )
+            ]
+            self._db.executemany(
+                "UPDATE due SET lease_owner = ?, lease_until = ? WHERE id = ?", [(owner, now + LEASE_S, i) for i in ids]
+            )
+        return ids
+
+    def look(self, look_id: int, owner: str) -> Look | None:
+        """A look that `owner` holds, or None when it has gone or is another's."""
+        row = self._db.row(
+            "SELECT id, account_id, resource, site_id, next_due, priority, attempts, last_ok FROM due "
+            "WHERE id = ? AND lease_owner = ?",
+            (look_id, owner),
+        )
+        return Look(*row) if row else None
+
+    def finish_look(self, look: Look, next_due: float, *, ok: bool, now: float, priority: int | None = None) -> None:
+        """Give a look back with the moment it comes round again."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE due SET next_due = ?, priority = ?, lease_owner = NULL, lease_until = NULL, "
+                "attempts = ?, last_ok = CASE WHEN ? THEN ? ELSE last_ok END WHERE id = ?",
+                (
+                    next_due,
+                    look.priority if priority is None else priority,
+                    0 if ok else look.attempts + 1,
+                    ok,
+                    now,
+                    look.id,
+                ),
+            )
+
+    def in_flight(self, account_ids: Sequence[int], now: float) -> int:
+        """Looks and gaps of these accounts that are under way."""
+        marks = ",".join("?" * len(account_ids))
+        return sum(
+            int(
+                self._db.scalar(
+                    f"SELECT count(*) FROM {table} WHERE account_id IN ({marks}) AND lease_until > ?",
+                    (*account_ids, now),
+                )
+            )
+            for table in ("due", "gap")
+        )
+
+    def hasten(self, account_id: int, resources: Iterable[str], now: float, priority: int) -> int:
+        """The number of looks of an account that were brought forward to now."""
+        moved = 0
+        with self._db.transaction():
+            for resource in resources:
+                moved += self._db.execute(
+                    "UPDATE due SET next_due = ?, priority = ? WHERE account_id = ? AND resource = ?",
+                    (now, priority, account_id, resource),
+                ).rowcount
+        return moved
+
+    def next_looks(self, resources: Sequence[str]) -> dict[int, float]:
+        """When each site is next asked for one of these resources."""
+        marks = ",".join("?" * len(resources))
+        return dict(
+            self._db.rows(
+                f"SELECT site_id, min(next_due) FROM due WHERE resource IN ({marks}) GROUP BY site_id", resources
+            )
+        )
+
+    def next_look_of_account(self, account_id: int) -> float | None:
+        """When an account is next asked anything."""
+        found = self._db.scalar("SELECT min(next_due) FROM due WHERE account_id = ?", (account_id,))
+        return None if found is None else float(found)
+
+    def release_all(self) -> None:
+        """Free every lease: this process is the only one that works on the store, and it has just started."""
+        with self._db.transaction():
+            for table in ("due", "gap"):
+                self._db.execute(
+                    f"UPDATE {table} SET lease_owner = NULL, lease_until = NULL WHERE lease_until IS NOT NULL"
+                )
+
+    # -- gaps --------------------------------------------------------------------------------------------------------
+
+    def owe(
+        self,
+        account_id: int,
+        site_id: int,
+        resource: str,
+        spans: Sequence[Span],
+        *,
+        reason: str,
+        priority: int,
+        now: float,
+        not_before: float | None = None,
+    ) -> None:
+        """Have spans of history asked for; one that is owed already is not doubled."""
+        with self._db.transaction():
+            owed = set(
+                self._db.rows(
+                    "SELECT span_start, span_end FROM gap WHERE site_id = ? AND resource = ? AND closed_at IS NULL",
+                    (site_id, resource),
+                )
+            )
+            self._db.executemany(
+                "INSERT INTO gap (account_id, site_id, resource, span_start, span_end, reason, priority, not_before, "
+                "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (account_id, site_id, resource, s.start, s.end, reason, priority, not_before or now, int(now))
+                    for s in spans
+                    if (s.start, s.end) not in owed
+                ],
+            )
+
+    def claim_gaps(self, account_id: int, now: float, limit: int, owner: str) -> list[int]:
+        """The ids of open gaps that may be filled, coarse and newest first, now leased to `owner`."""
+        with self._db.transaction():
+            ids = [
+                row[0]
+                for row in self._db.rows(
+                    "SELECT id FROM gap WHERE account_id = ? AND closed_at IS NULL AND not_before <= ? AND "
+                    "(lease_until IS NULL OR lease_until <= ?) ORDER BY priority, span_end DESC, id LIMIT ?",
+                    (account_id, now, now, limit),
+                )
+            ]
+            self._db.executemany(
+                "UPDATE gap SET lease_owner = ?, lease_until = ? WHERE id = ?", [(owner, now + LEASE_S, i) for i in ids]
+            )
+        return ids
+
+    def gap(self, gap_id: int, owner: str) -> Gap | None:
+        """An open gap that `owner` holds, or None."""
+        row = self._db.row(
+            "SELECT id, account_id, site_id, resource, span_start, span_end, reason, attempts FROM gap "
+            "WHERE id = ? AND lease_owner = ? AND closed_at IS NULL",
+            (gap_id, owner),
+        )
+        if row is None:
+            return None
+        id, account_id, site_id, resource, start, end, reason, attempts = row
+        return Gap(id, account_id, site_id, resource, Span(start, end), reason, attempts)
+
+    def close_gap(self, gap_id: int, outcome: str, now: float) -> None:
+        """A gap is filled, or is known to be beyond filling."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE gap SET closed_at = ?, outcome = ?, lease_owner = NULL, lease_until = NULL WHERE id = ?",
+                (int(now), outcome, gap_id),
+            )
+
+    def postpone_gap(self, gap: Gap, not_before: float, *, failed: bool) -> None:
+        """A gap has to wait."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE gap SET not_before = ?, attempts = ?, lease_owner = NULL, lease_until = NULL WHERE id = ?",
+                (not_before, gap.attempts + failed, gap.id),
+            )
+
+    def progress(self, account_id: int) -> Progress:
+        """How far the history of an account has come."""
+        done, total = self._db.row(  # type: ignore[misc]
+            "SELECT count(closed_at), count(*) FROM gap WHERE account_id = ?", (account_id,)
+        )
+        return Progress(int(done), int(total))
+
+    def open_gaps(self, account_id: int) -> int:
+        """Spans of history of an account that are still owed."""
+        return int(
+            self._db.scalar("SELECT count(*) FROM gap WHERE account_id = ? AND closed_at IS NULL", (account_id,))
+        )
+
+    # -- what came of it ---------------------------------------------------------------------------------------------
+
+    def record(
+        self,
+        *,
+        account_id: int,
+        site_id: int,
+        resource: str,
+        span: Span | None,
+        started_at: float,
+        ended_at: float,
+        outcome: str,
+        calls: int,
+        samples: int,
+        message: str = "",
+    ) -> None:
+        """Keep how a look or a gap ended."""
+        Fetch.insert(
+            account_id=account_id,
+            site_id=site_id,
+            resource=resource,
+            span_start=span.start if span else None,
+            span_end=span.end if span else None,
+            started_at=int(started_at),
+            ended_at=int(ended_at),
+            outcome=outcome,
+            calls=calls,
+            samples=samples,
+            message=message[:500],
+        ).execute(self._db.peewee)
+
+    def reach(self, site_id: int, resource: str, covered: Span) -> None:
+        """Widen how far a resource's history is known to reach."""
+        self._db.execute(
+            "INSERT INTO watermark (site_id, resource, covered_from, covered_to) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (site_id, resource) DO UPDATE SET covered_from = min(covered_from, excluded.covered_from), "
+            "covered_to = max(covered_to, excluded.covered_to)",
+            (site_id, resource, covered.start, covered.end),
+        )
+
+    def covered(self, site_id: int, resource: str) -> Span | None:
+        """How far a resource's history reaches, or None before its first answer."""
+        row = self._db.row(
+            "SELECT covered_from, covered_to FROM watermark WHERE site_id = ? AND resource = ?", (site_id, resource)
+        )
+        return Span(*row) if row else None
+
+    def last_fetches(self, resources: Sequence[str]) -> dict[int, int]:
+        """When each site was last asked for one of these resources with success."""
+        marks = ",".join("?" * len(resources))
+        return dict(
+            self._db.rows(
+                f"SELECT site_id, max(last_ok) FROM due WHERE resource IN ({marks}) AND last_ok IS NOT NULL "
+                "GROUP BY site_id",
+                resources,
+            )
+        )
+
+    def last_fetch_of_account(self, account_id: int) -> int | None:
+        """When an account last brought anything."""
+        found = self._db.scalar("SELECT max(last_ok) FROM due WHERE account_id = ?", (account_id,))
+        return None if found is None else int(found)
