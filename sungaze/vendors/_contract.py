@@ -1,0 +1,234 @@
+"""What a vendor file declares and what its connector does; the only words that jobs and api know of a vendor.
+
+A connector is handed all it needs (session, credentials, a way to keep rotated ones) and returns canonical values. It
+holds no state between calls but what its `Login` was given to remember.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from sungaze.model import DeviceFacts, Reading, SiteFacts, Span
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """One credential that the connect form asks for."""
+
+    name: str
+    label: str
+    help: str = ""
+    secret: bool = True
+    required: bool = True
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """One quota of a plan. `window` is `minute` (sliding), `day` (UTC) or `month` (UTC calendar month).
+
+    `limit` is the vendor's refusal, `included` what costs nothing, `price_usd` of each call beyond; the cap that is
+    kept starts at `included`, so that nothing paid is spent unasked.
+    """
+
+    window: str
+    limit: int
+    included: int | None = None
+    price_usd: float = 0.0
+
+    @property
+    def cap(self) -> int:
+        """The number of calls that may be spent without asking."""
+        return self.limit if self.included is None else min(self.limit, self.included)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that the vendor sells; `gives` names the resources beyond `sites` that it opens."""
+
+    id: str
+    label: str
+    about: str
+    limits: tuple[Limit, ...]
+    gives: frozenset[str]
+    concurrent: int = 1
+
+
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """A way in. `plans` are ids of the vendor's plans, the strictest that fits first."""
+
+    id: str
+    label: str
+    about: str
+    fields: tuple[Field, ...]
+    plans: tuple[str, ...]
+    scope_field: str
+    """The credential that names the application whose quota is spent."""
+
+
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that can be asked for.
+
+    `per_site` false means one call serves the account. `every_s` is the pause between two looks by day; `night` says
+    whether it is worth asking while the sun is down. `calls` is what one look costs at the least. `order` decides
+    which goes first among equals.
+    """
+
+    id: str
+    per_site: bool
+    every_s: int
+    night: bool = False
+    calls: int = 1
+    order: int = 50
+
+
+class Vendor(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is declared of a vendor.
+
+    `late_min` and `stale_min` are daylight minutes (DESIGN 3), the `cellular_` pair holds for sites on a cellular
+    link. `production_metric` names the series that is the site's production, `fine_s` its interval.
+    """
+
+    id: str
+    name: str
+    link: str
+    attribution: str
+    portal_url: str
+    default_base_url: str
+    methods: tuple[Method, ...]
+    plans: tuple[Plan, ...]
+    resources: tuple[Resource, ...]
+    late_min: int
+    stale_min: int
+    cellular_late_min: int | None = None
+    cellular_stale_min: int | None = None
+    power_metric: str = "ac_power_w"
+    energy_metric: str = "energy_wh"
+    fine_s: int = 900
+    fine_resource: str
+    """The resource whose answer is the site's production curve."""
+    history: tuple[str, ...]
+    """Resources that reach back, coarse first: `daily` (30 days at connect), then fine ones (48 hours)."""
+    notes: tuple[str, ...] = ()
+    panels_note: str = ""
+
+    def method(self, method_id: str) -> Method | None:
+        """The declared way in of that id, or None."""
+        return next((m for m in self.methods if m.id == method_id), None)
+
+    def plan(self, plan_id: str) -> Plan | None:
+        """The declared plan of that id, or None."""
+        return next((p for p in self.plans if p.id == plan_id), None)
+
+    def resource(self, resource_id: str) -> Resource | None:
+        """The declared resource of that id, or None."""
+        return next((r for r in self.resources if r.id == resource_id), None)
+
+
+class Response(msgspec.Struct, frozen=True):
+    """An answer: its whole body, bounded in size, and the request's path without its query."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    path: str
+
+
+class Session(Protocol):
+    """The door to one account's vendor (`_session.HttpSession`).
+
+    `request` spends the quota before it sends, retries what may be retried, and returns any answer whose status the
+    caller asked for in `accept`, or raises a VendorError.
+    """
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        json: Any = None,
+        auth: tuple[str, str] | None = None,
+        free: bool = False,
+    ) -> Response: ...
+
+
+class Access(msgspec.Struct, kw_only=True):
+    """What a connector is handed for one account: credentials, what it remembered, and how to have more remembered.
+
+    `remember` stores rotated secrets (a refresh token) durably and returns only when they are on disk; `login_lease`
+    is a context manager under which only one holder in all processes refreshes a login.
+    """
+
+    method: str
+    plan: Plan
+    credentials: Mapping[str, str]
+    session: Session
+    recall: Callable[[], dict[str, str]]
+    remember: Callable[[Mapping[str, str]], None]
+    login_lease: Callable[[], Any]
+    now: Callable[[], float]
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """What a credential sees, before anything is saved."""
+
+    sites: tuple[SiteFacts, ...]
+    total: int
+    panels: bool
+    notes: tuple[str, ...] = ()
+
+
+class SiteRef(msgspec.Struct, frozen=True, kw_only=True):
+    """A site as a connector needs it to ask and to read: `timezone` None means not known yet.
+
+    `devices` are the vendor_device_ids by type that are known so far, `last_energy_at` the newest energy that a list
+    spoke of.
+    """
+
+    vendor_site_id: str
+    timezone: str | None = None
+    peak_power_kw: float | None = None
+    installed_on: str | None = None
+    last_energy_at: int | None = None
+    device_types: frozenset[str] = frozenset()
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """What one look brought. Each part that the look did not speak of is None or empty, which changes nothing.
+
+    `sites` from a list is complete when `complete` is true: only then does a missing site mean `no longer visible`.
+    `devices` None means the look was not about devices; a device missing from a list is retired only when
+    `devices_complete` is true, otherwise the devices are merely seen. `covered` is the span that the answer spoke of,
+    whether or not there were values in it.
+    """
+
+    sites: list[SiteFacts] = msgspec.field(default_factory=list)
+    complete: bool = False
+    devices: list[DeviceFacts] | None = None
+    devices_complete: bool = False
+    readings: list[Reading] = msgspec.field(default_factory=list)
+    covered: Span | None = None
+
+
+class Connector(Protocol):
+    """One vendor. Every method ends in data or in one VendorError."""
+
+    vendor: Vendor
+
+    def probe(self, access: Access) -> Probe:
+        """What this credential sees, at the cost of one page of the list."""
+        ...
+
+    def list_sites(self, access: Access) -> Answer:
+        """Every site of the account, with `complete` true."""
+        ...
+
+    def fetch(self, access: Access, resource: str, site: SiteRef, span: Span) -> Answer:
+        """One look at one resource of one site. `span` is what is owed; a connector asks for no more than that."""
+        ...
+
+    def chunks(self, resource: str, span: Span) -> list[Span]:
+        """The span cut into pieces that cost one call each, newest first."""
+        ...

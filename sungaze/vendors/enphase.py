@@ -1,0 +1,712 @@
+"""Enphase, Monitoring API v4, by the installer's password grant.
+
+Facts: vendors/enphase.md. Every interval is stamped by its end there and by its start here. Production figures are
+those of the microinverters throughout, never mixed with a meter's, because the two differ.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from sungaze import clock
+from sungaze.errors import Changed, NeedsReconnect, NotEntitled, QuotaSpent, Unavailable
+from sungaze.model import (
+    DAY_S,
+    Communication,
+    DeviceFacts,
+    DeviceStatus,
+    DeviceType,
+    Production,
+    Reading,
+    SiteFacts,
+    SiteStatus,
+    Span,
+)
+from sungaze.vendors._contract import (
+    Access,
+    Answer,
+    Field,
+    Limit,
+    Method,
+    Plan,
+    Probe,
+    Resource,
+    Response,
+    SiteRef,
+    Vendor,
+)
+from sungaze.vendors._session import decode, looks_like_html
+
+NAME: Final = "Enphase"
+MICRO_S: Final = 300
+PAGE: Final = 100
+PANEL_PAGE: Final = 20
+OLDEST_S: Final = 2 * 365 * DAY_S - DAY_S
+"""Telemetry reaches two years back (3.4 [doc]); its oldest day is left alone, so that a slow clock asks not too far."""
+
+_SITE_LEVEL: Final = frozenset({"curve", "summary", "daily", "inverters"})
+_DEVICE_LEVEL: Final = _SITE_LEVEL | {"devices", "panels"}
+
+VENDOR: Final = Vendor(
+    id="enphase",
+    name=NAME,
+    link="https://enphase.com",
+    attribution="Powered by Enphase",
+    portal_url="https://enlighten.enphaseenergy.com/systems/{site}",
+    default_base_url="https://api.enphaseenergy.com",
+    methods=(
+        Method(
+            id="partner_password",
+            label="Installer account (Partner plan)",
+            about="Sees every system that your company installed or maintains. Needs an application with the Partner "
+            "plan from Enphase's developer portal.",
+            fields=(
+                Field(
+                    name="api_key",
+                    label="API key",
+                    help="On your application's page in Enphase's developer portal, together with the two below.",
+                ),
+                Field(name="client_id", label="Client ID", help="Belongs to the same application.", secret=False),
+                Field(name="client_secret", label="Client secret", help="Belongs to the same application."),
+                Field(name="username", label="Enlighten e-mail", help="The installer's login.", secret=False),
+                Field(name="password", label="Enlighten password"),
+            ),
+            plans=("partner", "megawatt", "kilowatt", "watt"),
+            scope_field="api_key",
+        ),
+    ),
+    # Prices and limits: section 1 “Plans” [doc, read July 2026]. What the Watt plan may call beyond site production is
+    # [code]; a month counts in UTC [code].
+    plans=(
+        Plan(
+            id="watt",
+            label="Watt",
+            about="Free. Site figures only; no curves per panel.",
+            limits=(Limit(window="minute", limit=10), Limit(window="month", limit=1_000)),
+            gives=_SITE_LEVEL,
+        ),
+        Plan(
+            id="kilowatt",
+            label="Kilowatt",
+            about="249 USD a month. Devices and panels too.",
+            limits=(Limit(window="minute", limit=50), Limit(window="month", limit=50_000)),
+            gives=_DEVICE_LEVEL,
+            concurrent=2,
+        ),
+        Plan(
+            id="megawatt",
+            label="Megawatt",
+            about="999 USD a month. Devices and panels too.",
+            limits=(Limit(window="minute", limit=100), Limit(window="month", limit=300_000)),
+            gives=_DEVICE_LEVEL,
+            concurrent=3,
+        ),
+        Plan(
+            id="partner",
+            label="Partner",
+            about="10,000 calls a month are free, then 0.005 USD each; Sungaze stops at the free ones.",
+            limits=(
+                Limit(window="minute", limit=300),
+                Limit(window="month", limit=1_500_000, included=10_000, price_usd=0.005),
+            ),
+            gives=_DEVICE_LEVEL,
+            concurrent=3,
+        ),
+    ),
+    resources=(
+        Resource(id="list", per_site=False, every_s=1_800, order=10),
+        Resource(id="curve", per_site=True, every_s=1_200, order=20),
+        Resource(id="summary", per_site=True, every_s=DAY_S, order=30),
+        Resource(id="devices", per_site=True, every_s=7 * DAY_S, night=True, order=40),
+        Resource(id="panels", per_site=True, every_s=3 * 3_600, calls=2, order=50),
+        Resource(id="inverters", per_site=True, every_s=DAY_S, order=60),
+        Resource(id="daily", per_site=True, every_s=DAY_S, night=True, order=70),
+    ),
+    late_min=45,
+    stale_min=120,
+    cellular_late_min=420,
+    cellular_stale_min=480,
+    fine_s=MICRO_S,
+    fine_resource="curve",
+    history=("daily", "curve", "panels"),
+    notes=(
+        "Figures arrive about every quarter of an hour, from sites on a mobile link about every six hours.",
+        "Production is what the microinverters report; where a meter is fitted, Enphase's own pages may show its "
+        "figure instead.",
+    ),
+    panels_note="Curves per panel need Enphase's Kilowatt, Megawatt or Partner plan.",
+)
+
+# -- wire types: exactly the fields that are used --------------------------------------------------------------------
+
+Number = int | float
+
+
+class _Token(msgspec.Struct):
+    access_token: str
+    refresh_token: str
+    expires_in: Number
+
+
+class _Address(msgspec.Struct):
+    street: str | None = None
+    city: str | None = None
+    state: str | None = None
+    country: str | None = None
+    postal_code: str | None = None
+
+
+class _System(msgspec.Struct):
+    system_id: int
+    name: str | None = None
+    timezone: str | None = None
+    address: _Address | None = None
+    connection_type: str | None = None
+    status: str | None = None
+    last_report_at: Number | None = None
+    last_energy_at: Number | None = None
+    operational_at: Number | None = None
+    reference: str | None = None
+
+
+class _Systems(msgspec.Struct):
+    total: int
+    systems: list[_System]
+
+
+class _Summary(msgspec.Struct):
+    system_id: int
+    status: str | None = None
+    size_w: Number | None = None
+    energy_lifetime: Number | None = None
+    energy_today: Number | None = None
+    last_report_at: Number | None = None
+    last_interval_end_at: Number | None = None
+
+
+class _Interval(msgspec.Struct, gc=False):
+    end_at: int
+    powr: Number | None = None
+    enwh: Number | None = None
+    devices_reporting: Number | None = None
+
+
+class _Curve(msgspec.Struct):
+    intervals: list[_Interval]
+
+
+class _PanelCurve(msgspec.Struct):
+    serial_number: str
+    intervals: list[_Interval]
+
+
+class _Panels(msgspec.Struct):
+    devices: list[_PanelCurve]
+
+
+class _Lifetime(msgspec.Struct):
+    production: list[Number | None] = msgspec.field(default_factory=list)
+    micro_production: list[Number | None] | None = None
+    start_date: str | None = None
+
+
+class _Device(msgspec.Struct):
+    id: int | str | None = None
+    serial_number: str | None = None
+    name: str | None = None
+    part_number: str | None = None
+    sku: str | None = None
+    model: str | None = None
+    product_name: str | None = None
+    status: str | None = None
+    active: bool | None = None
+    last_report_at: Number | None = None
+    emu_sw_version: str | None = None
+    firmware: str | None = None
+
+
+class _Devices(msgspec.Struct):
+    devices: dict[str, list[_Device]]
+
+
+class _Amount(msgspec.Struct):
+    value: Number | None = None
+    units: str | None = None
+
+
+class _Micro(msgspec.Struct):
+    serial_number: str
+    model: str | None = None
+    energy: _Amount | None = None
+    last_report_date: Number | str | None = None
+
+
+class _Envoy(msgspec.Struct):
+    micro_inverters: list[_Micro]
+
+
+# -- login and calls -------------------------------------------------------------------------------------------------
+
+
+class Enphase:
+    """The connector."""
+
+    vendor = VENDOR
+
+    def probe(self, access: Access) -> Probe:
+        """What the credential sees, for one page of the list."""
+        page = decode(self._get(access, "/api/v4/systems", _page(1)), _Systems, NAME, "systems")
+        panels = "panels" in access.plan.gives
+        notes = VENDOR.notes if panels else (*VENDOR.notes, VENDOR.panels_note)
+        return Probe(sites=tuple(map(read_system, page.systems)), total=page.total, panels=panels, notes=notes)
+
+    def list_sites(self, access: Access) -> Answer:
+        """Every system of the account; one call for each hundred."""
+        sites: list[SiteFacts] = []
+        number = 1
+        while True:
+            page = decode(self._get(access, "/api/v4/systems", _page(number)), _Systems, NAME, "systems")
+            sites += map(read_system, page.systems)
+            if number * PAGE >= page.total:
+                return Answer(sites=sites, complete=True)
+            if not page.systems:
+                return Answer(sites=sites, complete=False)
+            number += 1
+
+    def fetch(self, access: Access, resource: str, site: SiteRef, span: Span) -> Answer:
+        """One look at one resource of one system."""
+        path = f"/api/v4/systems/{site.vendor_site_id}"
+        tz = clock.zone(site.timezone)
+        if resource == "curve":
+            start = max(span.start, int(access.now()) - OLDEST_S)
+            window = [("start_at", str(start)), ("granularity", "day")]
+            curve = decode(
+                self._get(access, f"{path}/telemetry/production_micro", window), _Curve, NAME, "production_micro"
+            )
+            covered = Span(start, min(start + DAY_S, int(access.now())))
+            return Answer(readings=list(read_curve(curve, tz, covered)), covered=covered)
+        if resource == "panels":
+            return self._panels(access, path, span)
+        if resource == "summary":
+            summary = decode(self._get(access, f"{path}/summary"), _Summary, NAME, "summary")
+            return Answer(sites=[read_summary(summary)], readings=list(read_lifetime(summary)))
+        if resource == "devices":
+            found = decode(self._get(access, f"{path}/devices"), _Devices, NAME, "devices")
+            return Answer(devices=list(read_devices(found)), devices_complete=True)
+        if resource == "daily":
+            return self._daily(access, path, span, tz)
+        if resource == "inverters":
+            return self._inverters(access, site)
+        raise ValueError(f"Enphase has no resource {resource}")
+
+    def chunks(self, resource: str, span: Span) -> list[Span]:
+        """Daily figures of any length come in one call, curves a day at a time (3.4, 3.5 [doc])."""
+        if resource == "daily":
+            return [span]
+        cuts = []
+        start = span.start
+        while start < span.end:
+            cuts.append(Span(start, min(start + DAY_S, span.end)))
+            start += DAY_S
+        return cuts[::-1]
+
+    def _panels(self, access: Access, path: str, span: Span) -> Answer:
+        start = max(span.start, int(access.now()) - OLDEST_S)
+        readings: list[Reading] = []
+        devices: list[DeviceFacts] = []
+        number = 1
+        while True:
+            params = [
+                ("start_at", str(start)), ("granularity", "day"), ("page", str(number)), ("size", str(PANEL_PAGE)),
+            ]  # fmt: skip
+            answer = self._get(access, f"{path}/devices/micros/telemetry", params, gated="panels")
+            page = decode(answer, _Panels, NAME, "micros/telemetry")
+            for panel in page.devices:
+                devices.append(_micro_facts(panel.serial_number))
+                readings += read_panel(panel)
+            if len(page.devices) < PANEL_PAGE:
+                break
+            number += 1
+        return Answer(devices=devices, readings=readings, covered=Span(start, min(start + DAY_S, int(access.now()))))
+
+    def _daily(self, access: Access, path: str, span: Span, tz: dt.tzinfo | None) -> Answer:
+        if tz is None:
+            return Answer()
+        first = clock.day_of(span.start, tz)
+        yesterday = clock.day_of(access.now(), tz) - dt.timedelta(days=1)
+        last = min(clock.day_of(span.end - 1, tz), yesterday)
+        if last < first:
+            return Answer()
+        params = [("start_date", first.isoformat()), ("end_date", last.isoformat()), ("production", "all")]
+        lifetime = decode(self._get(access, f"{path}/energy_lifetime", params), _Lifetime, NAME, "energy_lifetime")
+        covered = Span(clock.midnight(first, tz), clock.local_day(last, tz).end)
+        return Answer(readings=list(read_daily(lifetime, tz, last)), covered=covered)
+
+    def _inverters(self, access: Access, site: SiteRef) -> Answer:
+        answer = Answer(devices=[])
+        number = 1
+        while True:
+            params = [("site_id", site.vendor_site_id), ("page", str(number)), ("size", str(PAGE))]
+            response = self._get(access, "/api/v4/systems/inverters_summary_by_envoy_or_site", params)
+            envoys = decode(response, list[_Envoy], NAME, "inverters_summary")
+            micros = [micro for envoy in envoys for micro in envoy.micro_inverters]
+            for micro in micros:
+                answer.devices.append(_micro_facts(micro.serial_number, micro.model))  # type: ignore[union-attr]
+                answer.readings += read_inverter(micro)
+            if len(micros) < PAGE:
+                return answer
+            number += 1
+
+    def _get(
+        self, access: Access, path: str, params: Iterable[tuple[str, str]] = (), *, gated: str | None = None
+    ) -> Response:
+        for attempt in (1, 2):
+            headers = {
+                "Authorization": f"Bearer {self._token(access, renew=attempt == 2)}",
+                "key": access.credentials["api_key"],
+            }
+            response = access.session.request("GET", path, params=list(params), headers=headers)
+            # A plan without the endpoint answers 401 as a dead token does: one new login tells them apart.
+            if response.status != 401 or attempt == 2:
+                break
+        _raise_for(response, access, gated)
+        return response
+
+    def _token(self, access: Access, *, renew: bool) -> str:
+        before = access.recall()
+        if before and not renew and float(before["expires_at"]) > access.now() + 60:
+            return before["access_token"]
+        with access.login_lease():
+            kept = access.recall()
+            if kept and kept != before and float(kept["expires_at"]) > access.now() + 60:
+                return kept["access_token"]
+            token = None
+            if kept:
+                token = self._grant(
+                    access, {"grant_type": "refresh_token", "refresh_token": kept["refresh_token"]}, quiet=True
+                )
+            if token is None:
+                token = self._grant(
+                    access,
+                    {
+                        "grant_type": "password",
+                        "username": access.credentials["username"],
+                        "password": access.credentials["password"],
+                    },
+                )
+            assert token is not None
+            access.remember(
+                {
+                    "access_token": token.access_token,
+                    "refresh_token": token.refresh_token,
+                    "expires_at": str(access.now() + float(token.expires_in)),
+                }
+            )
+            return token.access_token
+
+    def _grant(self, access: Access, form: Mapping[str, str], *, quiet: bool = False) -> _Token | None:
+        client = (access.credentials["client_id"], access.credentials["client_secret"])
+        response = access.session.request("POST", "/oauth/token", form=form, auth=client, free=True)
+        if response.status in {400, 401, 403}:
+            if quiet:
+                return None
+            raise NeedsReconnect(
+                "Enphase refuses this login: check the e-mail and password, and that API key, client ID and client "
+                "secret belong to one application. History is kept."
+            )
+        _raise_for(response, access, None)
+        return decode(response, _Token, NAME, "oauth/token")
+
+
+def _page(number: int) -> list[tuple[str, str]]:
+    return [("page", str(number)), ("size", str(PAGE)), ("sort_by", "id")]
+
+
+def _raise_for(response: Response, access: Access, gated: str | None) -> None:
+    if response.status == 200 and not looks_like_html(response.body):
+        return
+    if looks_like_html(response.body):
+        # Overload shows as a page under an unknown status and lasted most of a day (section 7 [code]).
+        raise Unavailable(
+            "Enphase is overloaded and answers with a web page. What is known is kept; it is asked again later.", 900
+        )
+    message, details, period_end, period = _complaint(response.body)
+    if response.status == 401:
+        if "mismatch" in message.lower():
+            raise NeedsReconnect(
+                "Enphase says that the API key and the client ID belong to different applications. Enter the three "
+                "values of one application again; history is kept."
+            )
+        if gated:
+            raise NotEntitled(VENDOR.panels_note, gated)
+        raise NeedsReconnect("Enphase no longer accepts this login. Connect the account again; history is kept.")
+    if response.status == 403:
+        raise NotEntitled("Enphase does not let this account see that system any more. History is kept.", "system")
+    if response.status == 429:
+        raise QuotaSpent(*_quota_end(period, period_end, access.now()))
+    if response.status in {404, 405, 422, 501}:
+        raise Changed(
+            f"Enphase refuses a question that it used to answer ({response.status} on {_kind(response.path)}: "
+            f"{details or message}). What is known is kept.",
+            response.path,
+        )
+    raise Unavailable(
+        f"Enphase has trouble of its own ({response.status}). What is known is kept; it is asked again later."
+    )
+
+
+def _quota_end(period: str, period_end: float | None, now: float) -> tuple[str, float]:
+    if period == "month":
+        until = period_end or _next_month(now)
+        return "Enphase's calls of this month are used up. Asking goes on with the new month.", max(until, now + 60)
+    until = period_end if period_end and now < period_end <= now + 120 else now + 60
+    return "Enphase's calls of this minute are used up.", until + 1
+
+
+def _next_month(now: float) -> float:
+    day = dt.datetime.fromtimestamp(now, dt.UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (day + dt.timedelta(days=32)).replace(day=1).timestamp()
+
+
+def _kind(path: str) -> str:
+    return "/".join("…" if part.isdigit() else part for part in path.split("/"))
+
+
+def _complaint(body: bytes) -> tuple[str, str, float | None, str]:
+    """Message, details, period end and period of an error body, whose every part may be of several types."""
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "", "", None, ""
+    if not isinstance(content, dict):
+        return "", "", None, ""
+
+    def text(name: str) -> str:
+        value = content.get(name)
+        return " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+
+    end = content.get("period_end")
+    return (
+        text("message") or text("error"),
+        text("details"),
+        float(end) if isinstance(end, int | float) and not isinstance(end, bool) else None,
+        text("period"),
+    )
+
+
+# -- reading: from wire types to canonical values --------------------------------------------------------------------
+
+_OUT_OF_SERVICE = frozenset({"deactivated", "retired", "rma", "unused", "disabled", "not_monitored"})
+_FINE = frozenset({"normal", "monitored", "info", "debug", "active", "on", "on_grid"})
+_FAULT = frozenset({"power", "error", "evse_faulted"})
+_MINOR = frozenset(
+    {
+        "meter", "meter_issue", "nsr", "iq_collar", "battery", "encharge", "encharge_issue", "enpower",
+        "enpower_issue", "storage_idle", "warning", "data_upload", "evse_not_reporting", "off_grid",
+    }
+)  # fmt: skip
+
+
+def read_site_status(word: str | None) -> tuple[SiteStatus | None, Communication | None, Production | None]:
+    """Status, communication and production of a system by Enphase's word (section 5 [doc])."""
+    if word is None:
+        return None, None, None
+    word = word.lower()
+    if word in _FINE or word == "muted":
+        return SiteStatus.NORMAL, Communication.OK, Production.OK
+    if word == "comm":
+        return SiteStatus.OFFLINE, Communication.SILENT, Production.UNKNOWN
+    if word == "micro":
+        return SiteStatus.WARNING, Communication.OK, Production.DEGRADED
+    if word in _FAULT:
+        return SiteStatus.FAULT, Communication.OK, Production.DEGRADED
+    if word in _MINOR:
+        return SiteStatus.WARNING, Communication.OK, Production.OK
+    if word in _OUT_OF_SERVICE:
+        return SiteStatus.INACTIVE, Communication.UNKNOWN, Production.UNKNOWN
+    return SiteStatus.UNKNOWN, Communication.UNKNOWN, Production.UNKNOWN
+
+
+def read_device_status(word: str | None, active: bool | None) -> DeviceStatus:
+    """Status of a device by Enphase's word (section 5 [doc]); an inactive one is retired."""
+    word = (word or "unknown").lower()
+    if active is False or word in _OUT_OF_SERVICE:
+        return DeviceStatus.RETIRED
+    if word in _FINE or word == "muted":
+        return DeviceStatus.NORMAL
+    if word in {"comm", "micro"}:
+        return DeviceStatus.OFFLINE
+    if word in _FAULT:
+        return DeviceStatus.FAULT
+    return DeviceStatus.WARNING if word in _MINOR else DeviceStatus.UNKNOWN
+
+
+def read_system(system: _System) -> SiteFacts:
+    """Facts of one entry of the list. Its energy and size fields are always -1 and are not read (3.1 [doc])."""
+    status, communication, production = read_site_status(system.status)
+    parts = msgspec.structs.asdict(system.address) if system.address else {}
+    return SiteFacts(
+        vendor_site_id=str(system.system_id),
+        name=system.name,
+        status=status,
+        communication=communication,
+        production=production,
+        timezone=system.timezone,
+        address={name: value for name, value in parts.items() if value},
+        connection=(system.connection_type or "").lower() or None,
+        reference=system.reference,
+        installed_on=_date(system.operational_at, system.timezone),
+        last_report_at=_epoch(system.last_report_at),
+        last_energy_at=_epoch(system.last_energy_at),
+    )
+
+
+def read_summary(summary: _Summary) -> SiteFacts:
+    """Facts of a summary of today. A size of 0 is not known, never none (3.2 [doc])."""
+    status, communication, production = read_site_status(summary.status)
+    return SiteFacts(
+        vendor_site_id=str(summary.system_id),
+        status=status,
+        communication=communication,
+        production=production,
+        peak_power_kw=float(summary.size_w) / 1000 if summary.size_w and summary.size_w > 0 else None,
+        last_report_at=_epoch(summary.last_report_at),
+    )
+
+
+def read_lifetime(summary: _Summary) -> Iterator[Reading]:
+    """The lifetime counter: Enphase counts it up to the day before, so today is added (3.2 [doc]). Wh."""
+    at = _epoch(summary.last_interval_end_at)
+    if summary.energy_lifetime is not None and summary.energy_today is not None and at:
+        yield Reading("", "energy_lifetime_wh", 0, at, float(summary.energy_lifetime) + float(summary.energy_today))
+
+
+def read_curve(curve: _Curve, tz: dt.tzinfo | None, covered: Span) -> Iterator[Reading]:
+    """Site power (mean W), energy (Wh) and devices reporting, by 5 minutes.
+
+    Where the answer covers a local day from its midnight on, also that day's energy so far; a finished day's figure
+    comes from the daily series instead.
+    """
+    for i in curve.intervals:
+        start = i.end_at - MICRO_S
+        if i.powr is not None:
+            yield Reading("", "ac_power_w", MICRO_S, start, float(i.powr))
+        if i.enwh is not None:
+            yield Reading("", "energy_wh", MICRO_S, start, float(i.enwh))
+        if i.devices_reporting is not None:
+            yield Reading("", "devices_reporting", MICRO_S, start, float(i.devices_reporting))
+    if tz is None or not curve.intervals:
+        return
+    today = clock.local_day(clock.day_of(covered.end, tz), tz)
+    so_far = [i.enwh for i in curve.intervals if today.start <= i.end_at - MICRO_S < today.end and i.enwh is not None]
+    if covered.start <= today.start and so_far:
+        yield Reading("", "energy_wh", DAY_S, today.start, float(sum(so_far)))
+
+
+def read_panel(panel: _PanelCurve) -> Iterator[Reading]:
+    """Power (mean W) and energy (Wh) of one microinverter, by 5 minutes."""
+    key = f"micros:{panel.serial_number}"
+    for i in panel.intervals:
+        if i.powr is not None:
+            yield Reading(key, "ac_power_w", MICRO_S, i.end_at - MICRO_S, float(i.powr))
+        if i.enwh is not None:
+            yield Reading(key, "energy_wh", MICRO_S, i.end_at - MICRO_S, float(i.enwh))
+
+
+def read_daily(lifetime: _Lifetime, tz: dt.tzinfo, last: dt.date) -> Iterator[Reading]:
+    """Energy of each local day up to `last`, Wh. Trailing zeros are days not reported yet (3.5 [doc])."""
+    values = lifetime.micro_production if lifetime.micro_production else lifetime.production
+    if not values or not lifetime.start_date:
+        return
+    try:
+        first = dt.date.fromisoformat(lifetime.start_date)
+    except ValueError:
+        raise Changed(
+            "Enphase names a day in a form that this version does not know. What is known is kept.",
+            "energy_lifetime: start_date",
+        ) from None
+    end = len(values)
+    while end and not values[end - 1]:
+        end -= 1
+    for shift, value in enumerate(values[:end]):
+        day = first + dt.timedelta(days=shift)
+        if value is not None and day <= last:
+            yield Reading("", "energy_wh", DAY_S, clock.midnight(day, tz), float(value))
+
+
+def read_inverter(micro: _Micro) -> Iterator[Reading]:
+    """The lifetime counter of one microinverter, Wh, at its last report."""
+    at = _instant(micro.last_report_date)
+    if micro.energy is None or micro.energy.value is None or at is None:
+        return
+    scale = {"wh": 1.0, "kwh": 1e3, "mwh": 1e6}.get((micro.energy.units or "Wh").lower())
+    if scale is not None:
+        yield Reading(f"micros:{micro.serial_number}", "energy_lifetime_wh", 0, at, float(micro.energy.value) * scale)
+
+
+_TYPES: Final = {
+    "micros": DeviceType.MICROINVERTER,
+    "meters": DeviceType.METER,
+    "gateways": DeviceType.GATEWAY,
+    "acbs": DeviceType.BATTERY,
+    "encharges": DeviceType.BATTERY,
+    "ev_chargers": DeviceType.EV_CHARGER,
+}
+_NOT_OURS: Final = frozenset({"ev_chargers", "heat_pump", "generators"})
+
+
+def read_devices(found: _Devices) -> Iterator[DeviceFacts]:
+    """Facts of every device. Numeric ids are not unique, so the key is group and serial (3.3 [doc])."""
+    used: set[str] = set()
+    for group, devices in found.devices.items():
+        for index, device in enumerate(devices):
+            key = f"{group}:{device.serial_number}" if device.serial_number else f"{group}:{device.id}:{index}"
+            key = key if key not in used else f"{key}:{index}"
+            used.add(key)
+            yield DeviceFacts(
+                vendor_device_id=key,
+                device_type=_TYPES.get(group, DeviceType.OTHER),
+                serial_number=device.serial_number or None,
+                name=device.name,
+                model=device.product_name or device.model or device.sku,
+                manufacturer=None if group in _NOT_OURS else NAME,
+                part_number=device.part_number,
+                firmware=device.emu_sw_version or device.firmware,
+                status=read_device_status(device.status, device.active),
+                last_reported_at=_epoch(device.last_report_at),
+            )
+
+
+def _micro_facts(serial: str, model: str | None = None) -> DeviceFacts:
+    return DeviceFacts(
+        vendor_device_id=f"micros:{serial}",
+        device_type=DeviceType.MICROINVERTER,
+        serial_number=serial,
+        model=model,
+        manufacturer=NAME,
+    )
+
+
+def _epoch(value: float | None) -> int | None:
+    return int(value) if value and 0 < value < 1e11 else None
+
+
+def _instant(value: float | str | None) -> int | None:
+    if not isinstance(value, str):
+        return _epoch(value)
+    try:
+        return clock.parse_instant(value)
+    except ValueError:
+        return None
+
+
+def _date(value: float | None, timezone: str | None) -> str | None:
+    at = _epoch(value)
+    return clock.day_of(at, clock.zone(timezone) or dt.UTC).isoformat() if at else None
+
+
+CONNECTOR = Enphase()
