@@ -1,0 +1,1 @@
+"""The API: thin routes over the store's facts, assembled in `app`."""

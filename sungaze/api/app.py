@@ -1,0 +1,47 @@
+"""The one place that assembles the API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Response, get
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.static_files import create_static_files_router
+
+from sungaze import __version__
+from sungaze.api import accounts, problems, sites, system
+from sungaze.api.parts import Parts
+
+MISSING_PAGES = (
+    "<!doctype html><meta charset=utf-8><title>Sungaze</title><p>The pages were not built: run <code>make setup</code> "
+    "and start Sungaze again. The API works."
+)
+
+
+def create_app(parts: Parts | None, pages: Path | None = None) -> Litestar:
+    """The application. Without `parts` it can only describe itself (the OpenAPI document)."""
+
+    def provide_parts() -> Any:
+        return parts
+
+    routes: list[Any] = [*accounts.ROUTES, *sites.ROUTES, *system.ROUTES]
+    if pages is not None and (pages / "index.html").is_file():
+        routes.append(
+            create_static_files_router(path="/", directories=[pages], html_mode=True, include_in_schema=False)
+        )
+    else:
+
+        @get("/", media_type="text/html", include_in_schema=False, sync_to_thread=False)
+        def pages_missing() -> Response[str]:
+            return Response(MISSING_PAGES, media_type="text/html")
+
+        routes.append(pages_missing)
+    return Litestar(
+        route_handlers=routes,
+        dependencies={"parts": Provide(provide_parts, sync_to_thread=False)},
+        exception_handlers=problems.HANDLERS,
+        openapi_config=OpenAPIConfig(title="Sungaze", version=__version__, path="/api/schema"),
+        logging_config=None,
+    )

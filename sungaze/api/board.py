@@ -1,0 +1,306 @@
+"""Every site as a list shows it, kept in memory: facts from a handful of queries, judged at a given now.
+
+Rebuilt for the sites that changed, and whole every few seconds because ages grow by themselves.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from sungaze import clock
+from sungaze.api.shapes import FleetOut, PlaceRef, SiteOut, YesterdayOut
+from sungaze.checks.freshness import Facts, Habit, judge, status_word
+from sungaze.jobs.events import Events
+from sungaze.model import DAY_S, Freshness, SiteStatus
+from sungaze.store import Store
+from sungaze.store.fleet import SiteRow
+from sungaze.vendors import connectors
+from sungaze.vendors._contract import Vendor
+
+MAX_AGE_S: Final = 5.0
+QUARTER_S: Final = 900
+_URGENT: Final = {SiteStatus.FAULT: 0, SiteStatus.OFFLINE: 1, SiteStatus.WARNING: 3}
+_BY_FRESHNESS: Final = {"stale": 2, "never": 4, "late": 5, "fresh": 6, "asleep": 7}
+
+
+class Newest(msgspec.Struct, frozen=True):
+    """The newest figures of one site."""
+
+    power_at: int | None = None
+    power_w: float | None = None
+    days: dict[int, float] = {}
+
+
+class Board:
+    """The sites of one store."""
+
+    def __init__(self, store: Store, events: Events, now: Callable[[], float]) -> None:
+        self._store = store
+        self._now = now
+        self._lock = threading.Lock()
+        self._listener = events.listen()
+        self._rows: list[SiteOut] = []
+        self._built = float("-inf")
+        self._fleet: FleetOut | None = None
+
+    def sites(self) -> list[SiteOut]:
+        """Every site that is not archived, worst first."""
+        with self._lock:
+            changed: set[int] = set()
+            whole = time.monotonic() - self._built > MAX_AGE_S
+            while not self._listener.empty():
+                event = self._listener.get_nowait()
+                if event.name == "sites":
+                    changed.update(event.ids)
+                else:
+                    whole = True
+            if whole:
+                self._rows = sorted(self.build(None), key=urgency)
+                self._built = time.monotonic()
+                self._fleet = None
+            elif changed:
+                kept = [row for row in self._rows if row.id not in changed]
+                self._rows = sorted(kept + self.build(changed), key=urgency)
+                self._fleet = None
+            return self._rows
+
+    def fleet(self) -> FleetOut:
+        """The fleet's figures at one common quarter-hour."""
+        rows = self.sites()
+        with self._lock:
+            if self._fleet is None:
+                self._fleet = fleet_figures(rows, self._quarter, self._now())
+            return self._fleet
+
+    def refresh(self) -> None:
+        """Have the next answer built anew: the user has just changed something."""
+        with self._lock:
+            self._built = float("-inf")
+
+    def build(self, only: Iterable[int] | None, *, archived: bool = False) -> list[SiteOut]:
+        """The rows of these sites, or of all."""
+        store, now = self._store, self._now()
+        ids = None if only is None else set(only)
+        sites = [s for s in store.fleet.sites(archived=archived) if ids is None or s.id in ids]
+        vendors = {vendor_id: c.vendor for vendor_id, c in connectors().items()}
+        newest = self._newest(sites, vendors, now, whole=ids is None)
+        reach = store.fleet.accounts_of_sites()
+        accounts = {a.id: a for a in store.fleet.accounts()}
+        fine = sorted({v.fine_resource for v in vendors.values()})
+        looks, fetched = store.work.next_looks(fine), store.work.last_fetches(fine)
+        rows = []
+        for site in sites:
+            mine = [accounts[a] for a in reach.get(site.id, []) if a in accounts]
+            account = next((a for a in mine if a.state == "connected"), mine[0] if mine else None)
+            rows.append(
+                _row(
+                    site, vendors[site.vendor], newest.get(site.id, Newest()), now,
+                    state=account.state if account else "needs_reconnect",
+                    reason=account.state_reason if account else "disconnected: no account reaches this site",
+                    next_look=looks.get(site.id), fetched=fetched.get(site.id),
+                )
+            )  # fmt: skip
+        return rows
+
+    def _newest(
+        self, sites: list[SiteRow], vendors: dict[str, Vendor], now: float, *, whole: bool
+    ) -> dict[int, Newest]:
+        found: dict[int, Newest] = {}
+        database = self._store.database
+        for vendor in vendors.values():
+            ids = [s.id for s in sites if s.vendor == vendor.id]
+            if not ids:
+                continue
+            some = "" if whole else f" AND site_id IN ({','.join(map(str, ids))})"
+            wanted = set(ids)
+            powers = database.rows(
+                "SELECT site_id, newest.timestamp, newest.value FROM series JOIN sample AS newest ON "
+                "newest.series_id = series.id AND newest.timestamp = (SELECT max(timestamp) FROM sample WHERE "
+                f"series_id = series.id) WHERE device_id = 0 AND metric = ? AND interval_s = ?{some}",
+                (vendor.power_metric, vendor.fine_s),
+            )
+            days: dict[int, dict[int, float]] = {}
+            for site_id, at, value in database.rows(
+                "SELECT site_id, timestamp, value FROM series JOIN sample ON series_id = series.id WHERE device_id = 0 "
+                f"AND metric = ? AND interval_s = ? AND timestamp > ?{some}",
+                (vendor.energy_metric, DAY_S, int(now) - 3 * DAY_S),
+            ):
+                days.setdefault(site_id, {})[at] = value
+            at_power = {site_id: (at, value) for site_id, at, value in powers}
+            for site_id in wanted:
+                power_at, power_w = at_power.get(site_id, (None, None))
+                found[site_id] = Newest(power_at, power_w, days.get(site_id, {}))
+        return found
+
+    def _quarter(self, rows: list[SiteOut], quarter: int) -> dict[int, float]:
+        """The mean power of each site over a quarter-hour, W."""
+        marks = ",".join(str(row.id) for row in rows)
+        metrics = sorted({row.power_metric for row in rows})
+        found = self._store.database.rows(
+            "SELECT site_id, avg(value) FROM series JOIN sample ON series_id = series.id WHERE device_id = 0 AND "
+            f"site_id IN ({marks}) AND metric IN ({','.join('?' * len(metrics))}) AND interval_s > 0 AND "
+            "interval_s <= ? AND timestamp >= ? AND timestamp < ? GROUP BY site_id",
+            (*metrics, QUARTER_S, quarter, quarter + QUARTER_S),
+        )
+        return dict(found)
+
+
+def urgency(row: SiteOut) -> tuple[int, float, str]:
+    """The order of a list that has the worst first."""
+    status = SiteStatus(row.status)
+    first = _URGENT.get(status, 9) if row.needs_you else 9
+    return (min(first, _BY_FRESHNESS[row.freshness] + (0 if row.needs_you else 3)), -(row.peak_power_kw or 0), row.name)
+
+
+def _row(
+    site: SiteRow, vendor: Vendor, newest: Newest, now: float, *, state: str, reason: str,
+    next_look: float | None, fetched: float | None,
+) -> SiteOut:  # fmt: skip
+    end = newest.power_at + vendor.fine_s if newest.power_at is not None else None
+    cellular = site.connection == "cellular" and vendor.cellular_late_min is not None
+    habit = (
+        Habit(vendor.cellular_late_min or 0, vendor.cellular_stale_min or 0)
+        if cellular
+        else Habit(vendor.late_min, vendor.stale_min)
+    )
+    verdict = judge(
+        Facts(
+            measured_end=end,
+            power_w=newest.power_w,
+            peak_w=site.peak_power_kw * 1000 if site.peak_power_kw else None,
+            fetched_at=int(fetched) if fetched else None,
+            last_report_at=site.last_updated,
+            next_look_at=next_look,
+            account_state=state,
+            account_reason=reason,
+            latitude=site.latitude,
+            longitude=site.longitude,
+            provisional=site.position_source == "zone",
+            timezone=site.timezone,
+        ),
+        habit,
+        now,
+    )
+    status = status_word(site.status, site.communication, end, site.last_updated, int(fetched) if fetched else None)
+    today, yesterday = _days(site, newest, now)
+    peak = site.peak_power_kw
+    return SiteOut(
+        id=site.id,
+        vendor=site.vendor,
+        vendor_site_id=site.vendor_site_id,
+        name=site.name,
+        status=status,
+        communication=site.communication,
+        production=site.production,
+        freshness=verdict.freshness,
+        freshness_reason=verdict.reason,
+        reason_code=verdict.code,
+        peak_power_kw=peak,
+        power_w=newest.power_w,
+        power_metric=vendor.power_metric,
+        power_interval_s=vendor.fine_s if newest.power_at is not None else None,
+        measured_at=newest.power_at,
+        fetched_at=int(fetched) if fetched else None,
+        last_report_at=site.last_updated,
+        next_look_at=int(next_look) if next_look else None,
+        energy_today_wh=today,
+        energy_yesterday_wh=yesterday,
+        yield_yesterday_kwh_per_kwp=yesterday / 1000 / peak if yesterday is not None and peak else None,
+        timezone=site.timezone,
+        address=site.address,
+        place=PlaceRef(site.place_id, site.place_name, site.role),
+        needs_you=verdict.code in {"account", "site_silent"}
+        or status in {SiteStatus.FAULT, SiteStatus.OFFLINE, SiteStatus.WARNING},
+        archived=site.archived_at is not None,
+    )
+
+
+def _days(site: SiteRow, newest: Newest, now: float) -> tuple[float | None, float | None]:
+    tz = clock.zone(site.timezone)
+    if tz is None:
+        return None, None
+    today = clock.day_of(now, tz)
+    return (
+        newest.days.get(clock.midnight(today, tz)),
+        newest.days.get(clock.midnight(today - dt.timedelta(days=1), tz)),
+    )
+
+
+def fleet_figures(
+    rows: list[SiteOut], quarter_power: Callable[[list[SiteOut], int], dict[int, float]], now: float
+) -> FleetOut:
+    """The fleet at the newest quarter-hour that most of the places that are awake have reached (DESIGN 7)."""
+    counted = [row for row in rows if row.place.role != "same_generation"]
+    places = {row.place.id for row in counted}
+    awake = [r for r in counted if r.freshness == Freshness.FRESH and r.measured_at is not None]
+    asleep = [r for r in counted if r.freshness == Freshness.ASLEEP]
+    daily_only = [r for r in counted if r.measured_at is None and r.energy_yesterday_wh is not None]
+    quarter: int | None = None
+    powers: dict[int, float] = {}
+    if awake:
+        reached = sorted(
+            (((r.measured_at or 0) + (r.power_interval_s or 0)) // QUARTER_S * QUARTER_S - QUARTER_S for r in awake),
+            reverse=True,
+        )
+        quarter = reached[len(reached) // 2]
+        powers = quarter_power(awake, quarter)
+    elif asleep:
+        quarter = int(now) // QUARTER_S * QUARTER_S - QUARTER_S
+    inside = [r for r in awake if r.id in powers]
+    summed = inside + asleep
+    summed_places = {r.place.id for r in summed}
+    days = [r for r in counted if r.energy_yesterday_wh is not None]
+    known = [r for r in days if r.peak_power_kw]
+    yielded = sum(r.energy_yesterday_wh or 0 for r in known)
+    today = [r for r in counted if r.energy_today_wh is not None]
+    freshness: dict[str, int] = {word.value: 0 for word in Freshness}
+    vendors: dict[str, int] = {}
+    for row in rows:
+        freshness[row.freshness] += 1
+        vendors[row.vendor] = vendors.get(row.vendor, 0) + 1
+    return FleetOut(
+        at=quarter,
+        power_w=sum(powers.values()) if summed else None,
+        places=len(summed_places),
+        places_total=len(places),
+        kwp=sum(r.peak_power_kw or 0 for r in summed),
+        kwp_total=sum(r.peak_power_kw or 0 for r in counted),
+        asleep=len({r.place.id for r in asleep}),
+        left_out=len(places - summed_places - {r.place.id for r in daily_only}),
+        daily_only=len({r.place.id for r in daily_only}),
+        energy_today_wh=sum(r.energy_today_wh or 0 for r in today) if today else None,
+        energy_today_places=len({r.place.id for r in today}),
+        yesterday=YesterdayOut(
+            energy_wh=sum(r.energy_yesterday_wh or 0 for r in days) if days else None,
+            kwh_per_kwp=yielded / 1000 / sum(r.peak_power_kw or 0 for r in known) if known else None,
+            places=len({r.place.id for r in days}),
+        ),
+        freshness=freshness,
+        needs_you=len({r.place.id for r in rows if r.needs_you}),
+        vendors=vendors,
+    )
+
+
+def matches(row: SiteOut, words: list[str]) -> bool:
+    """Whether every word is found in a site's name, address, place or vendor id."""
+    text = f"{row.name} {row.address} {row.place.name} {row.vendor} {row.vendor_site_id}".casefold()
+    return all(word in text for word in words)
+
+
+SORTS: Final[dict[str, Callable[[SiteOut], Any]]] = {
+    "urgency": urgency,
+    "name": lambda row: row.name.casefold(),
+    "power": lambda row: -(row.power_w if row.power_w is not None else -1e12),
+    "today": lambda row: -(row.energy_today_wh if row.energy_today_wh is not None else -1.0),
+    "yield": lambda row: -(row.yield_yesterday_kwh_per_kwp if row.yield_yesterday_kwh_per_kwp is not None else -1.0),
+    "peak": lambda row: -(row.peak_power_kw or -1.0),
+    "age": lambda row: row.measured_at or 0,
+    "vendor": lambda row: (row.vendor, row.name.casefold()),
+    "id": lambda row: row.id,
+}

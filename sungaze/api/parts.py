@@ -1,0 +1,31 @@
+"""What the routes work with, handed to them by `app`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from litestar.params import Dependency
+
+from sungaze.api.auth import Sessions
+from sungaze.api.board import Board
+from sungaze.jobs.context import Context
+
+
+@dataclass(kw_only=True)
+class Parts:
+    """The parts of the running process that the API speaks to."""
+
+    context: Context
+    board: Board
+    sessions: Sessions
+    wake: Callable[[], None]
+    port: int
+    demo: bool
+    closing: threading.Event
+
+
+GivenParts = Annotated[Parts, Dependency(skip_validation=True)]
+"""The parts as a route asks for them."""

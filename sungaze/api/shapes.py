@@ -1,0 +1,390 @@
+"""The shapes that go over the API. Times are epoch seconds UTC, units stand in the names; null means not known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class FieldOut(msgspec.Struct):
+    """One field of a connect form."""
+
+    name: str
+    label: str
+    help: str
+    secret: bool
+    required: bool
+
+
+class LimitOut(msgspec.Struct):
+    """One quota of a plan."""
+
+    window: str
+    limit: int
+    included: int
+    price_usd: float
+
+
+class PlanOut(msgspec.Struct):
+    """A plan of a vendor and what it gives."""
+
+    id: str
+    label: str
+    about: str
+    limits: list[LimitOut]
+    gives: list[str]
+
+
+class MethodOut(msgspec.Struct):
+    """A way in; `plans` holds ids, the default first."""
+
+    id: str
+    label: str
+    about: str
+    fields: list[FieldOut]
+    plans: list[str]
+
+
+class VendorOut(msgspec.Struct):
+    """What a vendor declares."""
+
+    id: str
+    name: str
+    link: str
+    attribution: str
+    methods: list[MethodOut]
+    plans: list[PlanOut]
+    notes: list[str]
+    late_min: int
+    stale_min: int
+
+
+class VendorList(msgspec.Struct):
+    """Every vendor known."""
+
+    items: list[VendorOut]
+
+
+class Health(msgspec.Struct):
+    """Whether the parts run. `demo` is true on the demo fleet."""
+
+    status: str
+    version: str
+    demo: bool
+    session: bool
+
+
+class SessionIn(msgspec.Struct, forbid_unknown_fields=True):
+    """The one-use launch key."""
+
+    key: str
+
+
+class SessionOut(msgspec.Struct):
+    """Answer to a good key. `reload` asks the page to load itself once more (the window's own session)."""
+
+    reload: bool
+
+
+class ConnectIn(msgspec.Struct, forbid_unknown_fields=True):
+    """What a connect form sends."""
+
+    vendor: str
+    credentials: dict[str, str]
+    method: str | None = None
+    plan: str | None = None
+    label: str | None = None
+    base_url: str | None = None
+
+
+class ProbeSite(msgspec.Struct):
+    """A site that a credential sees."""
+
+    vendor_site_id: str
+    name: str
+    known: bool
+
+
+class ProbeOut(msgspec.Struct):
+    """What a credential sees. `sites` holds at most 20 of `total`."""
+
+    vendor: str
+    method: str
+    plan: str
+    total: int
+    sites: list[ProbeSite]
+    panels: bool
+    notes: list[str]
+    first_calls: int
+    monthly_calls: int
+    monthly_limit: int | None
+
+
+class QuotaOut(msgspec.Struct):
+    """One window of a quota as it stands. `resets_at` is null for a sliding window with nothing spent in it."""
+
+    window: str
+    used: int
+    limit: int
+    left: int
+    resets_at: int | None
+    forecast: int | None
+
+
+class BackfillOut(msgspec.Struct):
+    """True progress of the history bought at connect. `complete_at` is the expected end, null when done."""
+
+    done: int
+    total: int
+    calls_left: int
+    complete_at: int | None
+    state: str
+
+
+class AccountOut(msgspec.Struct):
+    """An account and how it stands. `state_reason` is a sentence, empty when all is well."""
+
+    id: int
+    vendor: str
+    method: str
+    plan: str
+    label: str
+    state: str
+    state_reason: str
+    sites: int
+    created_at: int
+    last_fetch_at: int | None
+    next_look_at: int | None
+    quotas: list[QuotaOut]
+    backfill: BackfillOut
+    history_from: int | None
+    base_url: str | None
+
+
+class AccountList(msgspec.Struct):
+    """Every connected account."""
+
+    items: list[AccountOut]
+
+
+class RefreshOut(msgspec.Struct):
+    """What a refresh asked for now will spend."""
+
+    calls: int
+    message: str
+
+
+class PlaceRef(msgspec.Struct):
+    """The place a site belongs to."""
+
+    id: int
+    name: str
+    role: str
+
+
+class SiteOut(msgspec.Struct, kw_only=True):
+    """A site as a list shows it.
+
+    `freshness` is one of never, stale, asleep, late, fresh; `freshness_reason` says why in words. `power_w` is the
+    newest mean of `power_interval_s` seconds starting at `measured_at`. `energy_today_wh` counts from the site's local
+    midnight. `reason_code` is one of '', not_asked, vendor_late, site_silent, account, never.
+    """
+
+    id: int
+    vendor: str
+    vendor_site_id: str
+    name: str
+    status: str
+    communication: str
+    production: str
+    freshness: str
+    freshness_reason: str
+    reason_code: str
+    peak_power_kw: float | None
+    power_w: float | None
+    power_metric: str
+    power_interval_s: int | None
+    measured_at: int | None
+    fetched_at: int | None
+    last_report_at: int | None
+    next_look_at: int | None
+    energy_today_wh: float | None
+    energy_yesterday_wh: float | None
+    yield_yesterday_kwh_per_kwp: float | None
+    timezone: str | None
+    address: str
+    place: PlaceRef
+    needs_you: bool
+    archived: bool
+
+
+class SiteList(msgspec.Struct):
+    """One page of sites; `total` counts all that match."""
+
+    items: list[SiteOut]
+    total: int
+
+
+class MetricOut(msgspec.Struct):
+    """A series that a site or its devices have."""
+
+    metric: str
+    unit: str
+    kind: str
+    intervals_s: list[int]
+    site: bool
+    devices: int
+    first: int
+    last: int
+
+
+class SiteDetail(SiteOut, kw_only=True):
+    """A site whole. `user_set` names the fields that the user's own value decides."""
+
+    vendor_name: str
+    vendor_link: str
+    attribution: str
+    portal_url: str
+    alias: str | None
+    address_info: dict[str, str]
+    latitude: float | None
+    longitude: float | None
+    position_source: str
+    timezone_source: str
+    tilt: float | None
+    azimuth: float | None
+    installed_on: str | None
+    connection: str | None
+    user_set: list[str]
+    accounts: list[int]
+    not_visible_since: int | None
+    sunrise: int | None
+    sunset: int | None
+    day_start: int | None
+    day_end: int | None
+    energy_month_wh: float | None
+    energy_lifetime_wh: float | None
+    metrics: list[MetricOut]
+    device_types: dict[str, int]
+    daily_from: int | None
+    fine_from: int | None
+    quarantined: int
+    panels_note: str
+
+
+class SitePatch(msgspec.Struct, forbid_unknown_fields=True):
+    """What the user sets; a null takes the user's value back, so that the vendor's counts again."""
+
+    alias: str | msgspec.UnsetType | None = msgspec.UNSET
+    timezone: str | msgspec.UnsetType | None = msgspec.UNSET
+    peak_power_kw: float | msgspec.UnsetType | None = msgspec.UNSET
+    latitude: float | msgspec.UnsetType | None = msgspec.UNSET
+    longitude: float | msgspec.UnsetType | None = msgspec.UNSET
+    tilt: float | msgspec.UnsetType | None = msgspec.UNSET
+    azimuth: float | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class DeviceOut(msgspec.Struct):
+    """A device of a site, with its newest production figure where it has one."""
+
+    id: int
+    vendor_device_id: str
+    device_type: str
+    name: str | None
+    serial_number: str | None
+    model: str | None
+    manufacturer: str | None
+    part_number: str | None
+    firmware: str | None
+    status: str
+    installed_on: str | None
+    parent_id: int | None
+    last_reported_at: int | None
+    power_w: float | None
+    measured_at: int | None
+
+
+class DeviceList(msgspec.Struct):
+    """The devices of a site, retired ones included."""
+
+    items: list[DeviceOut]
+
+
+class SeriesOut(msgspec.Struct):
+    """A series. A point is [epoch_s, value] for raw values and sums, [epoch_s, mean, min, max] for means."""
+
+    site_id: int
+    device_id: int
+    metric: str
+    unit: str
+    interval_s: int | None
+    resolution: str
+    points: list[list[float]]
+
+
+class CellOut(msgspec.Struct):
+    """One panel of the schematic layout; `value` null means there is none, never zero."""
+
+    device_id: int
+    serial_number: str | None
+    row: int
+    column: int
+    value: float | None
+    timestamp: int | None
+    status: str
+
+
+class LayoutOut(msgspec.Struct):
+    """The schematic layout of a site's panels, sorted by serial number."""
+
+    site_id: int
+    metric: str
+    unit: str
+    at: int
+    columns: int
+    disclaimer: str
+    note: str
+    cells: list[CellOut]
+
+
+class YesterdayOut(msgspec.Struct):
+    """The last whole local day of every place."""
+
+    energy_wh: float | None
+    kwh_per_kwp: float | None
+    places: int
+
+
+class FleetOut(msgspec.Struct):
+    """The fleet at one common quarter-hour that starts at `at`.
+
+    `places` counts those in `power_w` (asleep ones count as zero); `left_out` are late or stale; `daily_only` report
+    only daily figures.
+    """
+
+    at: int | None
+    power_w: float | None
+    places: int
+    places_total: int
+    kwp: float
+    kwp_total: float
+    asleep: int
+    left_out: int
+    daily_only: int
+    energy_today_wh: float | None
+    energy_today_places: int
+    yesterday: YesterdayOut
+    freshness: dict[str, int]
+    needs_you: int
+    vendors: dict[str, int]
+
+
+class Problem(msgspec.Struct):
+    """An error (RFC 9457); `detail` is a sentence for a person."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, Any]] = msgspec.field(default_factory=list)

@@ -1,0 +1,332 @@
+"""Sites: the list, one site whole, what the user sets of it, its devices, series and schematic layout."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Final
+
+import msgspec
+from litestar import get, patch
+from litestar.params import Parameter
+
+from sungaze import clock
+from sungaze.api.board import SORTS, matches
+from sungaze.api.parts import GivenParts, Parts
+from sungaze.api.shapes import (
+    CellOut,
+    DeviceList,
+    DeviceOut,
+    LayoutOut,
+    MetricOut,
+    SeriesOut,
+    SiteDetail,
+    SiteList,
+    SitePatch,
+)
+from sungaze.errors import NotFound
+from sungaze.jobs.connect import BadRequest
+from sungaze.model import DAY_S, METRICS, PRODUCING_TYPES, SITE_DEVICE_ID, DeviceStatus, DeviceType, Kind, Span
+from sungaze.store.fleet import SiteRow
+from sungaze.store.timeseries import RESOLUTIONS
+from sungaze.vendors import connector
+
+DISCLAIMER: Final = "Schematic only: the order is by serial number, not the arrangement on the roof."
+LONGEST_RAW_S: Final = 400 * DAY_S
+LONGEST_S: Final = 40 * 366 * DAY_S
+
+
+@get("/api/sites", operation_id="listSites", sync_to_thread=True)
+def list_sites(
+    parts: GivenParts,
+    limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Parameter(ge=0)] = 0,
+    sort: str = "urgency",
+    q: Annotated[str | None, Parameter(max_length=200)] = None,
+) -> SiteList:
+    """One page of sites. `sort`: urgency, name, power, today, yield, peak, age, vendor or id; a leading - turns it."""
+    key = SORTS.get(sort.removeprefix("-"))
+    if key is None:
+        raise BadRequest(f"Sites cannot be sorted by “{sort}”; there is {', '.join(SORTS)}.")
+    rows = parts.board.sites()
+    words = (q or "").casefold().split()
+    if words:
+        rows = [row for row in rows if matches(row, words)]
+    if sort != "urgency":
+        rows = sorted(rows, key=key, reverse=sort.startswith("-"))
+    return SiteList(rows[offset : offset + limit], len(rows))
+
+
+@get("/api/sites/{site_id:int}", operation_id="getSite", sync_to_thread=True)
+def get_site(parts: GivenParts, site_id: int) -> SiteDetail:
+    """One site whole, archived or not."""
+    return _detail(parts, site_id)
+
+
+def _detail(parts: Parts, site_id: int) -> SiteDetail:
+    store, now = parts.context.store, parts.context.now()
+    site = store.fleet.site(site_id)
+    vendor = connector(site.vendor).vendor
+    (row,) = parts.board.build([site_id], archived=True)
+    tz = clock.zone(site.timezone)
+    today = clock.local_day(clock.day_of(now, tz), tz) if tz else None
+    sun = _sun(site, today)
+    types: dict[str, int] = {}
+    for device in store.fleet.devices(site_id):
+        if device.status != DeviceStatus.RETIRED:
+            types[device.device_type] = types.get(device.device_type, 0) + 1
+    daily = store.work.covered(site_id, vendor.history[0])
+    fine = store.work.covered(site_id, vendor.fine_resource)
+    plans = {a.id: a.plan for a in store.fleet.accounts()}
+    account_ids = store.fleet.accounts_of_sites().get(site_id, [])
+    panels = any("panels" in plan.gives for a in account_ids if (plan := vendor.plan(plans[a])) is not None)
+    return SiteDetail(
+        **msgspec.structs.asdict(row),
+        vendor_name=vendor.name,
+        vendor_link=vendor.link,
+        attribution=vendor.attribution,
+        portal_url=vendor.portal_url.format(site=site.vendor_site_id),
+        alias=site.alias,
+        address_info=site.address_info,
+        latitude=site.latitude,
+        longitude=site.longitude,
+        position_source=site.position_source,
+        timezone_source=site.timezone_source,
+        tilt=site.tilt,
+        azimuth=site.azimuth,
+        installed_on=site.installed_on,
+        connection=site.connection,
+        user_set=list(site.user_set),
+        accounts=account_ids,
+        not_visible_since=site.not_visible_since,
+        sunrise=sun.start if sun else None,
+        sunset=sun.end if sun else None,
+        day_start=today.start if today else None,
+        day_end=today.end if today else None,
+        energy_month_wh=_month_energy(parts, site, vendor.energy_metric, now),
+        energy_lifetime_wh=_lifetime(parts, site),
+        metrics=_metrics(parts, site_id),
+        device_types=types,
+        daily_from=daily.start if daily else None,
+        fine_from=fine.start if fine else None,
+        quarantined=store.timeseries.quarantined(site_id),
+        panels_note="" if panels else vendor.panels_note,
+    )
+
+
+@patch("/api/sites/{site_id:int}", operation_id="updateSite", sync_to_thread=True)
+def update_site(parts: GivenParts, site_id: int, data: SitePatch) -> SiteDetail:
+    """Set what the user knows better; a null takes the user's value back."""
+    values = {n: v for n, v in msgspec.structs.asdict(data).items() if v is not msgspec.UNSET}
+    ranges = {
+        "peak_power_kw": (0.001, 1e6), "latitude": (-90, 90), "longitude": (-180, 180), "tilt": (0, 90),
+        "azimuth": (0, 360),
+    }  # fmt: skip
+    for name, (low, high) in ranges.items():
+        value = values.get(name)
+        if value is not None and not low <= value <= high:
+            raise BadRequest(f"{name} has to lie between {low} and {high}; nothing was changed.")
+    if values.get("timezone") is not None and clock.zone(values["timezone"]) is None:
+        raise BadRequest(f"There is no time zone called “{values['timezone']}”, try one like Europe/Berlin.")
+    if isinstance(values.get("alias"), str):
+        values["alias"] = values["alias"].strip()[:200] or None
+    parts.context.store.fleet.set_by_user(site_id, values, parts.context.now())
+    parts.board.refresh()
+    parts.context.events.publish("sites", (site_id,))
+    return _detail(parts, site_id)
+
+
+@get("/api/sites/{site_id:int}/devices", operation_id="listDevices", sync_to_thread=True)
+def list_devices(parts: GivenParts, site_id: int) -> DeviceList:
+    """Every device of a site, retired ones included."""
+    store = parts.context.store
+    site = store.fleet.site(site_id)
+    metric = connector(site.vendor).vendor.power_metric
+    interval = _finest(parts, site_id, metric)
+    newest = store.timeseries.latest(site_id, metric, interval) if interval else {}
+    return DeviceList(
+        [
+            DeviceOut(
+                id=d.id,
+                vendor_device_id=d.vendor_device_id,
+                device_type=d.device_type,
+                name=d.name,
+                serial_number=d.serial_number,
+                model=d.model,
+                manufacturer=d.manufacturer,
+                part_number=d.part_number,
+                firmware=d.firmware,
+                status=d.status,
+                installed_on=d.installed_on,
+                parent_id=d.parent_id,
+                last_reported_at=d.last_reported_at,
+                power_w=newest[d.id][1] if d.id in newest else None,
+                measured_at=newest[d.id][0] if d.id in newest else None,
+            )
+            for d in store.fleet.devices(site_id)
+        ]
+    )
+
+
+@get("/api/sites/{site_id:int}/series", operation_id="getSeries", sync_to_thread=True)
+def get_series(
+    parts: GivenParts,
+    site_id: int,
+    metric: str,
+    start: Annotated[
+        str | None, Parameter(query="from", description="Epoch seconds or ISO 8601; today's start.")
+    ] = None,
+    to: Annotated[str | None, Parameter(description="Epoch seconds or ISO 8601; now.")] = None,
+    device: Annotated[int, Parameter(ge=0, description="A device's id; 0 is the site.")] = SITE_DEVICE_ID,
+    interval_s: Annotated[int | None, Parameter(ge=0, le=DAY_S)] = None,
+    resolution: Annotated[str, Parameter(description="raw, 5m, 15m, 1h or 1d.")] = "raw",
+) -> SeriesOut:
+    """A metric of a site or a device. Times without an offset are read in the site's zone."""
+    store, now = parts.context.store, parts.context.now()
+    site = store.fleet.site(site_id)
+    entry = METRICS.get(metric)
+    if entry is None:
+        raise BadRequest(f"There is no metric called “{metric}”.")
+    if resolution != "raw" and resolution not in RESOLUTIONS:
+        raise BadRequest(f"There is no resolution “{resolution}”; there is raw, {', '.join(RESOLUTIONS)}.")
+    if device != SITE_DEVICE_ID and device not in store.fleet.device_ids(site_id).values():
+        raise NotFound("This site has no such device.")
+    span = _span(site, start, to, now)
+    if span.end - span.start > (LONGEST_RAW_S if resolution == "raw" and interval_s != DAY_S else LONGEST_S):
+        raise BadRequest(
+            "That span is longer than a single answer may hold; ask for a part of it, or for resolution=1d."
+        )
+    points = store.timeseries.read(
+        site_id, device, metric, span, resolution=resolution, interval_s=interval_s, timezone=site.timezone
+    )
+    return SeriesOut(
+        site_id=site_id,
+        device_id=device,
+        metric=metric,
+        unit=entry.unit,
+        interval_s=points.interval_s,
+        resolution=resolution,
+        points=[list(row) for row in points.rows],
+    )
+
+
+@get("/api/sites/{site_id:int}/layout", operation_id="getLayout", sync_to_thread=True)
+def get_layout(
+    parts: GivenParts,
+    site_id: int,
+    metric: str | None = None,
+    kind: Annotated[str | None, Parameter(query="type", description="A device type; the finest producing one.")] = None,
+    at: Annotated[str | None, Parameter(description="A past moment; now.")] = None,
+    columns: Annotated[int, Parameter(ge=1, le=200)] = 8,
+) -> LayoutOut:
+    """The panels of a site as a schematic grid in the order of their serial numbers."""
+    store, now = parts.context.store, parts.context.now()
+    site = store.fleet.site(site_id)
+    vendor = connector(site.vendor).vendor
+    entry = METRICS.get(metric or vendor.power_metric)
+    if entry is None:
+        raise BadRequest(f"There is no metric called “{metric}”.")
+    if kind is not None and kind not in set(DeviceType):
+        raise BadRequest(f"There is no device type called “{kind}”.")
+    moment = _instant(at, site) if at is not None else int(now)
+    devices = [d for d in store.fleet.devices(site_id) if d.status != DeviceStatus.RETIRED]
+    present = {d.device_type for d in devices}
+    shown = kind or next((t.value for t in PRODUCING_TYPES if t in present), None)
+    cells = [d for d in devices if d.device_type == shown]
+    cells.sort(key=lambda d: (d.serial_number is None, d.serial_number or "", d.id))
+    interval = _finest(parts, site_id, entry.name)
+    newest = store.timeseries.latest(site_id, entry.name, interval, at=moment) if interval is not None else {}
+    # For a past moment only a value that was of that moment is shown; for now the newest, which carries its own time.
+    oldest = moment - max(3 * (interval or 0), 900) if at is not None else 0
+    values = {device: found for device, found in newest.items() if found[0] >= oldest}
+    return LayoutOut(
+        site_id=site_id,
+        metric=entry.name,
+        unit=entry.unit,
+        at=moment,
+        columns=columns,
+        disclaimer=DISCLAIMER,
+        note="" if newest.keys() & {d.id for d in cells} else vendor.panels_note if cells else "",
+        cells=[
+            CellOut(
+                device_id=d.id,
+                serial_number=d.serial_number,
+                row=index // columns,
+                column=index % columns,
+                value=values[d.id][1] if d.id in values else None,
+                timestamp=values[d.id][0] if d.id in values else None,
+                status=d.status,
+            )
+            for index, d in enumerate(cells)
+        ],
+    )
+
+
+def _instant(text: str, site: SiteRow) -> int:
+    try:
+        return clock.parse_instant(text, clock.zone(site.timezone) or dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        raise BadRequest(f"“{text[:60]}” is no moment; write 2026-11-24T13:05:00Z, a date, or epoch seconds.") from None
+
+
+def _span(site: SiteRow, start: str | None, to: str | None, now: float) -> Span:
+    tz = clock.zone(site.timezone) or dt.UTC
+    begin = _instant(start, site) if start is not None else clock.midnight(clock.day_of(now, tz), tz)
+    end = _instant(to, site) if to is not None else int(now)
+    if end < begin:
+        raise BadRequest("“to” lies before “from”.")
+    return Span(begin, end)
+
+
+def _sun(site: SiteRow, day: Span | None) -> Span | None:
+    if day is None or site.latitude is None or site.longitude is None:
+        return None
+    middle = (day.start + day.end) // 2
+    spans = clock.daylight_near(middle, site.latitude, site.longitude)
+    return next((s for s in spans if s.start <= middle < s.end), None)
+
+
+def _finest(parts: Parts, site_id: int, metric: str) -> int | None:
+    lengths = parts.context.store.database.rows(
+        "SELECT DISTINCT interval_s FROM series WHERE site_id = ? AND metric = ? AND device_id <> 0", (site_id, metric)
+    )
+    return min((s for (s,) in lengths), key=lambda s: (s == 0, s), default=None)
+
+
+def _metrics(parts: Parts, site_id: int) -> list[MetricOut]:
+    found: dict[str, MetricOut] = {}
+    for info in parts.context.store.timeseries.catalogue(site_id):
+        entry = METRICS.get(info.key.metric)
+        if entry is None:
+            continue
+        out = found.setdefault(
+            entry.name, MetricOut(entry.name, entry.unit, entry.kind, [], False, 0, info.first, info.last)
+        )
+        if info.key.interval_s not in out.intervals_s:
+            out.intervals_s.append(info.key.interval_s)
+        out.site = out.site or info.key.device_id == SITE_DEVICE_ID
+        out.devices += info.key.device_id != SITE_DEVICE_ID
+        out.first, out.last = min(out.first, info.first), max(out.last, info.last)
+    return list(found.values())
+
+
+def _month_energy(parts: Parts, site: SiteRow, metric: str, now: float) -> float | None:
+    tz = clock.zone(site.timezone)
+    if tz is None:
+        return None
+    first = clock.day_of(now, tz).replace(day=1)
+    rows = parts.context.store.timeseries.read(
+        site.id, SITE_DEVICE_ID, metric, Span(clock.midnight(first, tz), int(now) + 1), interval_s=DAY_S
+    ).rows
+    return sum(row[1] for row in rows) if rows else None
+
+
+def _lifetime(parts: Parts, site: SiteRow) -> float | None:
+    counters = [name for name, entry in METRICS.items() if entry.kind is Kind.COUNTER]
+    for name in counters:
+        newest = parts.context.store.timeseries.latest(site.id, name, 0).get(SITE_DEVICE_ID)
+        if newest is not None:
+            return newest[1]
+    return None
+
+
+ROUTES = [list_sites, get_site, update_site, list_devices, get_series, get_layout]

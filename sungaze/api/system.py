@@ -1,0 +1,88 @@
+"""Health, the launch key's exchange, the fleet's figures and the stream of events."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.datastructures import Cookie
+from litestar.datastructures.state import State
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from sungaze import __version__
+from sungaze.api.auth import cookie_name
+from sungaze.api.parts import GivenParts, Parts
+from sungaze.api.problems import problem
+from sungaze.api.shapes import FleetOut, Health, SessionIn, SessionOut
+
+SETTLE_S: Final = 0.25
+"""Events that come within it are told as one."""
+BEAT_S: Final = 15.0
+
+
+@get("/api/health", operation_id="getHealth", sync_to_thread=False)
+def get_health(parts: GivenParts, request: Request[None, None, State]) -> Health:
+    """Whether the parts run. Open to all, so it tells nothing of the data."""
+    cookie = request.cookies.get(cookie_name(parts.port))
+    return Health("ok", __version__, parts.demo, parts.sessions.knows(cookie))
+
+
+@post("/api/session", operation_id="openSession", status_code=200, sync_to_thread=False)
+def open_session(parts: GivenParts, data: SessionIn) -> Response[SessionOut]:
+    """Exchange a one-use launch key for the session's cookie."""
+    opened = parts.sessions.open(data.key)
+    if opened is None:
+        return problem(
+            403, "key-used",
+            "This link was used already, or is not of this start of Sungaze. Start Sungaze again to get a new one.",
+        )  # type: ignore[return-value]  # fmt: skip
+    value, window = opened
+    cookie = Cookie(key=cookie_name(parts.port), value=value, path="/", httponly=True, samesite="strict")
+    return Response(SessionOut(reload=window), cookies=[cookie])
+
+
+@post("/api/session/link", operation_id="newLaunchKey", status_code=200, include_in_schema=False, sync_to_thread=False)
+def new_launch_key(parts: GivenParts) -> dict[str, str]:
+    """A new launch key, for a second start on the same folder; the guard has checked that it may ask."""
+    return {"key": parts.sessions.launch_key()}
+
+
+@get("/api/fleet", operation_id="getFleet", sync_to_thread=True)
+def get_fleet(parts: GivenParts) -> FleetOut:
+    """The fleet at one common quarter-hour, today so far, and yesterday complete."""
+    return parts.board.fleet()
+
+
+@get("/api/events", operation_id="streamEvents", media_type="text/event-stream", sync_to_thread=False)
+def stream_events(parts: GivenParts) -> ServerSentEvent:
+    """What changes, as it changes: `sites` and `accounts` with `{"ids": […]}`, `everything` with none, and `beat`."""
+    return ServerSentEvent(_events(parts))
+
+
+async def _events(parts: Parts) -> AsyncIterator[ServerSentEventMessage]:
+    listener = parts.context.events.listen()
+    beat = time.monotonic()
+    yield ServerSentEventMessage(event="hello", data="{}")
+    try:
+        while not parts.closing.is_set():
+            await asyncio.sleep(SETTLE_S)
+            gathered: dict[str, set[int]] = {}
+            while not listener.empty():
+                event = listener.get_nowait()
+                gathered.setdefault(event.name, set()).update(event.ids)
+            for name, ids in gathered.items():
+                yield ServerSentEventMessage(event=name, data=msgspec.json.encode({"ids": sorted(ids)}).decode())
+            if gathered:
+                beat = time.monotonic()
+            elif time.monotonic() - beat > BEAT_S:
+                beat = time.monotonic()
+                yield ServerSentEventMessage(event="beat", data="{}")
+    finally:
+        parts.context.events.leave(listener)
+
+
+ROUTES = [get_health, open_session, new_launch_key, get_fleet, stream_events]

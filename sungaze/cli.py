@@ -1,0 +1,165 @@
+"""The commands. A command's standard output holds its answer and nothing else; logs and errors go to stderr.
+
+Exit codes: 0 done, 2 something a person can mend, said in one sentence.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from sungaze import __version__
+from sungaze.config import Settings, load
+from sungaze.errors import UserError
+
+_ELSEWHERE: Final = {"emulate": "sungaze.emulators.commands:emulate", "world": "sungaze.emulators.commands:world"}
+"""Commands that live in their own room, imported only when they are called."""
+
+
+class _Commands(click.Group):
+    """The group of commands, some of which are imported only when they are named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command's name."""
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name in _ELSEWHERE:
+            module, _, name = _ELSEWHERE[cmd_name].partition(":")
+            command: click.Command = getattr(importlib.import_module(module), name)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, and turn what a person can mend into one sentence and exit code 2."""
+        try:
+            return super().main(*args, **kwargs)
+        except UserError as error:
+            click.echo(f"sungaze: {error}", err=True)
+            sys.exit(2)
+
+
+_DATA_DIR = click.option(
+    "--data-dir", type=click.Path(path_type=Path), default=None, help="The folder that holds everything of yours."
+)
+
+
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sungaze")
+@click.option("--server", is_flag=True, help="No window: print the address and serve until told to stop.")
+@click.option("--demo", is_flag=True, help="The demo fleet, on simulated vendors and in a data folder of its own.")
+@click.option("--host", default=None, help="With --server: the address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=None, help="With --server: the port; 0 takes a free one."
+)
+@_DATA_DIR
+@click.pass_context
+def main(
+    ctx: click.Context, server: bool, demo: bool, host: str | None, port: int | None, data_dir: Path | None
+) -> None:
+    """One window for every solar site you look after. Without a command: open it."""
+    ctx.obj = {"data_dir": data_dir, "demo": demo}
+    if ctx.invoked_subcommand is not None:
+        return
+    if not server and (host is not None or port is not None):
+        raise click.UsageError("--host and --port go with --server.")
+    settings = load(environ=os.environ, data_dir=data_dir, host=host, port=port, demo=demo)
+    _log_to_stderr(settings.log)
+    run(settings, window=not server)
+
+
+def run(settings: Settings, *, window: bool) -> None:
+    """Run until the window is closed or a signal comes. Raises UserError."""
+    from sungaze.runtime import Runtime
+
+    runtime = Runtime(settings)
+    done = threading.Event()
+
+    def on_signal(*_: Any) -> None:
+        done.set()
+        if window:
+            from sungaze.desktop.window import close_window
+
+            close_window()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    runtime.start()
+    try:
+        if window:
+            _open_window(runtime, settings)
+        else:
+            click.echo(runtime.link())
+            logging.getLogger("sungaze").info("Open this address; it opens one session. Ctrl-C stops Sungaze.")
+            while not done.wait(1.0):
+                pass
+    finally:
+        runtime.stop()
+
+
+def _open_window(runtime: Any, settings: Settings) -> None:
+    from sungaze.desktop import open_desktop
+
+    open_desktop(runtime.link(window=True), data_dir=settings.data_dir, demo=settings.demo)
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for noisy in ("httpx", "httpcore", "huey", "huey.consumer", "uvicorn", "uvicorn.error", "litestar"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _settings(ctx: click.Context, data_dir: Path | None) -> Settings:
+    outer = ctx.obj or {}
+    return load(environ=os.environ, data_dir=data_dir or outer.get("data_dir"), demo=bool(outer.get("demo")))
+
+
+@main.command()
+@click.option("--format", "form", type=click.Choice(["csv"]), default="csv", show_default=True)
+@click.option("--site", type=int, default=None, help="One site's id; all of them without.")
+@click.option("--metric", default=None, help="One metric; all of them without.")
+@click.option("--from", "start", default=None, help="From this moment on (ISO 8601, UTC without an offset).")
+@click.option("--to", "end", default=None, help="Up to this moment.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@_DATA_DIR
+@click.pass_context
+def export(
+    ctx: click.Context,
+    form: str,
+    site: int | None,
+    metric: str | None,
+    start: str | None,
+    end: str | None,
+    output: Path,
+    data_dir: Path | None,
+) -> None:
+    """Write samples as canonical CSV; works beside a running Sungaze."""
+    from sungaze.reports.csv_export import export_csv
+
+    rows = export_csv(_settings(ctx, data_dir).database, output, site=site, metric=metric, start=start, end=end)
+    logging.getLogger("sungaze").info("%d samples", rows)
+    click.echo(f"{rows} samples written to {output}", err=True)
+
+
+@main.command()
+def openapi() -> None:
+    """Print the API's contract, an OpenAPI document."""
+    from sungaze.api.app import create_app
+
+    click.echo(json.dumps(create_app(None).openapi_schema.to_schema(), indent=2, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()

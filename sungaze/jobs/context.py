@@ -1,0 +1,103 @@
+"""What every job needs, and how it opens the door to an account's vendor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+from sungaze.errors import NeedsReconnect
+from sungaze.jobs.events import Events
+from sungaze.store import Store
+from sungaze.store.fleet import AccountRow
+from sungaze.store.ledger import Window
+from sungaze.vault import Vault
+from sungaze.vendors import connector
+from sungaze.vendors._contract import Access, Plan
+from sungaze.vendors._session import HttpSession, open_client
+
+
+@dataclass(kw_only=True)
+class Context:
+    """The parts that jobs work with. `base_urls` holds addresses that are known at run time only (the demo's)."""
+
+    store: Store
+    vault: Vault
+    events: Events
+    now: Callable[[], float]
+    base_urls: Mapping[str, str] = field(default_factory=dict)
+    clients: dict[str, httpx.Client] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def client(self, base_url: str) -> httpx.Client:
+        """The connections to an address, opened once."""
+        with self.lock:
+            if base_url not in self.clients:
+                self.clients[base_url] = open_client(base_url)
+            return self.clients[base_url]
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self.lock:
+            for client in self.clients.values():
+                client.close()
+            self.clients.clear()
+
+    def base_url(self, vendor: str, stored: str | None) -> str:
+        """Where a vendor is asked: the account's own address, the demo's, or the vendor's."""
+        return stored or self.base_urls.get(vendor) or connector(vendor).vendor.default_base_url
+
+
+def windows(plan: Plan) -> list[Window]:
+    """The limits of a plan as the ledger keeps them: what is included, so that nothing paid is spent unasked."""
+    return [Window(limit.window, limit.cap) for limit in plan.limits]
+
+
+@contextmanager
+def session(
+    context: Context, vendor_id: str, plan: Plan, scope: str, base_url: str, *, history: bool
+) -> Iterator[HttpSession]:
+    """A session whose calls are spent from a scope's quota."""
+    ledger = context.store.ledger
+    limits = windows(plan)
+    yield HttpSession(
+        connector(vendor_id).vendor.name,
+        context.client(base_url),
+        spend=lambda: ledger.spend(scope, limits, context.now(), history=history),
+        slot=lambda: ledger.lease(f"call:{scope}", plan.concurrent),
+    )
+
+
+@contextmanager
+def access(context: Context, account: AccountRow, *, history: bool = False) -> Iterator[tuple[Access, HttpSession]]:
+    """What an account's connector is handed, and the session that counts its calls.
+
+    Raises NeedsReconnect when the credentials are not to be found.
+    """
+    vendor = connector(account.vendor).vendor
+    plan, method = vendor.plan(account.plan), vendor.method(account.method)
+    credentials = context.vault.credentials(account.id, account.vendor)
+    missing = [f.label for f in method.fields if f.required and not credentials.get(f.name)] if method else ["all"]
+    if missing or plan is None:
+        raise NeedsReconnect(
+            f"The credentials of this account are not to be found ({', '.join(missing)}). Connect it again; history "
+            "is kept."
+        )
+    base_url = context.base_url(account.vendor, account.base_url)
+    with session(context, account.vendor, plan, account.scope, base_url, history=history) as door:
+        yield (
+            Access(
+                method=account.method,
+                plan=plan,
+                credentials=credentials,
+                session=door,
+                recall=lambda: context.vault.recall(account.id),
+                remember=lambda values: context.vault.remember(account.id, values),
+                login_lease=lambda: context.store.ledger.lease(f"login:{account.id}"),
+                now=context.now,
+            ),
+            door,
+        )

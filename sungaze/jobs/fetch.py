@@ -1,0 +1,245 @@
+"""One look, or one gap: ask, take what comes, and put down how it ended and when it comes round again."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from sungaze.errors import Changed, NeedsReconnect, NotEntitled, NotFound, QuotaSpent, Unavailable, VendorError
+from sungaze.jobs import planner
+from sungaze.jobs.context import Context, access
+from sungaze.jobs.ingest import Taken, ingest
+from sungaze.model import DAY_S, AccountState, Span
+from sungaze.store.fleet import AccountRow, SiteRow
+from sungaze.store.work import Look
+from sungaze.vendors import connector
+from sungaze.vendors._contract import Answer, SiteRef
+
+log = logging.getLogger(__name__)
+
+PATIENCE: Final = 2
+"""Failed looks in a row, with no success between, that make an account unavailable: one endpoint may fail alone."""
+NOT_ENTITLED_S: Final = 7 * DAY_S
+GIVE_UP: Final = 12
+"""Attempts after which a gap is closed as beyond filling; looks go on for ever."""
+
+
+def perform_look(context: Context, look_id: int, owner: str) -> None:
+    """Do a look that `owner` holds. Every ending but a bug is put down; nothing is raised for a vendor's trouble."""
+    store = context.store
+    look = store.work.look(look_id, owner)
+    if look is None:
+        return
+    try:
+        account = store.fleet.account(look.account_id)
+        site = store.fleet.site(look.site_id) if look.site_id else None
+    except NotFound:
+        return
+    vendor = connector(account.vendor).vendor
+    resource = vendor.resource(look.resource)
+    if resource is None:
+        return
+    now = context.now()
+    covered = store.work.covered(site.id, look.resource) if site else None
+    span, owed = (
+        planner.look_spans(vendor, look.resource, site, covered, now) if site else (Span(int(now), int(now)), [])
+    )
+    stretch = planner.budget(store, account.scope, now).stretch
+    if site is not None and _not_moved(context, account, look, site, stretch):
+        store.work.finish_look(look, planner.next_due(resource, site, now, stretch), ok=True, now=now)
+        return
+    calls = 0
+    try:
+        with access(context, account) as (door, session):
+            try:
+                answer = _ask(context, account, door, look.resource, site, span)
+            finally:
+                calls = session.calls
+            with store.database.transaction():
+                taken = ingest(context, account, look.resource, site, answer)
+                if site is not None:
+                    store.work.owe(account.id, site.id, look.resource, owed, reason="outage", priority=15, now=now)
+                    _owe_yesterday(context, account, look, site, now)
+                    site = store.fleet.site(site.id)
+                store.work.finish_look(
+                    look, planner.next_due(resource, site, now, stretch), ok=True, now=now, priority=resource.order
+                )
+                _record(context, account, look.site_id, look.resource, span, now, "ok", calls, taken.samples)
+        _well(context, account, taken)
+    except VendorError as error:
+        _trouble(context, account, look, error, calls, span, now)
+
+
+def perform_gap(context: Context, gap_id: int, owner: str) -> None:
+    """Fill a gap that `owner` holds, as perform_look does a look."""
+    store = context.store
+    gap = store.work.gap(gap_id, owner)
+    if gap is None:
+        return
+    try:
+        account, site = store.fleet.account(gap.account_id), store.fleet.site(gap.site_id)
+    except NotFound:
+        return
+    now, calls = context.now(), 0
+    try:
+        with access(context, account, history=True) as (door, session):
+            try:
+                answer = _ask(context, account, door, gap.resource, site, gap.span)
+            finally:
+                calls = session.calls
+            with store.database.transaction():
+                taken = ingest(context, account, gap.resource, site, answer)
+                store.work.close_gap(gap.id, "filled", now)
+                _record(context, account, site.id, gap.resource, gap.span, now, "ok", calls, taken.samples)
+        _well(context, account, taken)
+        context.events.publish("accounts", (account.id,))
+    except QuotaSpent as error:
+        store.work.postpone_gap(gap, error.until, failed=False)
+        _spent(context, account, error, now)
+    except VendorError as error:
+        with store.database.transaction():
+            if gap.attempts + 1 >= GIVE_UP or isinstance(error, NotEntitled):
+                store.work.close_gap(gap.id, f"given up: {error}", now)
+            else:
+                store.work.postpone_gap(gap, now + planner.backoff_s(gap.attempts), failed=True)
+            _record(context, account, site.id, gap.resource, gap.span, now, _outcome(error), calls, 0, str(error))
+        _judge_account(context, account, error, gap.attempts + 1, now)
+
+
+def site_ref(context: Context, site: SiteRow) -> SiteRef:
+    """A site as its connector needs it."""
+    return SiteRef(
+        vendor_site_id=site.vendor_site_id,
+        timezone=site.timezone,
+        peak_power_kw=site.peak_power_kw,
+        installed_on=site.installed_on,
+        last_energy_at=site.last_energy_at,
+        device_types=context.store.fleet.device_types(site.id),
+    )
+
+
+def _ask(
+    context: Context, account: AccountRow, door: object, resource: str, site: SiteRow | None, span: Span
+) -> Answer:
+    vendor = connector(account.vendor)
+    if site is None:
+        return vendor.list_sites(door)  # type: ignore[arg-type]
+    return vendor.fetch(door, resource, site_ref(context, site), span)  # type: ignore[arg-type]
+
+
+def _not_moved(context: Context, account: AccountRow, look: Look, site: SiteRow, stretch: float) -> bool:
+    """Whether the account's list, newer than the last two of its rounds, says that there is nothing new."""
+    vendor = connector(account.vendor).vendor
+    listing = next((r for r in vendor.resources if not r.per_site), None)
+    if look.resource != vendor.fine_resource or listing is None or site.last_energy_at is None:
+        return False
+    row = context.store.database.row(
+        "SELECT last_ok FROM due WHERE account_id = ? AND resource = ?", (account.id, listing.id)
+    )
+    if row is None or row[0] is None or context.now() - row[0] > 2 * listing.every_s * stretch:
+        return False
+    newest = context.store.timeseries.latest(site.id, vendor.power_metric, vendor.fine_s).get(0)
+    return newest is not None and newest[0] + vendor.fine_s >= site.last_energy_at
+
+
+def _owe_yesterday(context: Context, account: AccountRow, look: Look, site: SiteRow, now: float) -> None:
+    """With each day's daily figures the day before is asked once more: late figures may have come meanwhile."""
+    vendor = connector(account.vendor).vendor
+    if look.resource != vendor.history[0] or look.last_ok is None or now - look.last_ok < DAY_S / 2:
+        return
+    plan = vendor.plan(account.plan)
+    for resource in vendor.history[1:]:
+        if plan is not None and resource in plan.gives:
+            end = int(now) // 3600 * 3600
+            spans = connector(vendor.id).chunks(resource, Span(end - 2 * DAY_S, end - DAY_S // 2))
+            context.store.work.owe(account.id, site.id, resource, spans, reason="late", priority=40, now=now)
+
+
+def _well(context: Context, account: AccountRow, taken: Taken) -> None:
+    """An account that answers is connected, whatever it was before."""
+    if account.state != AccountState.CONNECTED and context.store.fleet.set_account_state(
+        account.id, AccountState.CONNECTED, "", context.now()
+    ):
+        context.events.publish("accounts", (account.id,))
+    context.events.publish("sites", taken.sites)
+
+
+def _trouble(
+    context: Context, account: AccountRow, look: Look, error: VendorError, calls: int, span: Span, now: float
+) -> None:
+    store = context.store
+    with store.database.transaction():
+        if isinstance(error, QuotaSpent):
+            then, counts = error.until, True
+        elif isinstance(error, NotEntitled):
+            then, counts = now + NOT_ENTITLED_S, True
+        elif isinstance(error, Unavailable):
+            then, counts = (
+                now + max(error.retry_after_s if look.attempts else 60.0, planner.backoff_s(look.attempts)),
+                False,
+            )
+        else:
+            then, counts = now + planner.backoff_s(look.attempts + 2), False
+        attempts = Look(look.id, look.account_id, look.resource, look.site_id, look.next_due, look.priority,
+                        look.attempts - 1 if counts else look.attempts, look.last_ok)  # fmt: skip
+        store.work.finish_look(attempts, then, ok=False, now=now)
+        if not isinstance(error, QuotaSpent):
+            _record(context, account, look.site_id, look.resource, span, now, _outcome(error), calls, 0, str(error))
+    if isinstance(error, QuotaSpent):
+        _spent(context, account, error, now)
+    else:
+        _judge_account(context, account, error, look.attempts + 1, now, whole=look.site_id == 0)
+
+
+def _spent(context: Context, account: AccountRow, error: QuotaSpent, now: float) -> None:
+    """A spent minute passes unseen; a spent month is told."""
+    context.store.ledger.block(account.scope, error.until, str(error))
+    if error.until - now > 300:
+        _set_state(context, account, AccountState.QUOTA_SPENT, str(error), now, error.until)
+
+
+def _judge_account(
+    context: Context, account: AccountRow, error: VendorError, attempts: int, now: float, *, whole: bool = False
+) -> None:
+    """What one failed call says of its account: a dead login at once, trouble only when it lasts."""
+    log.warning("%s account %d: %s", account.vendor, account.id, error)
+    if isinstance(error, NeedsReconnect):
+        _set_state(context, account, AccountState.NEEDS_RECONNECT, str(error), now)
+    elif isinstance(error, NotEntitled) and whole:
+        _set_state(context, account, AccountState.NOT_ENTITLED, str(error), now)
+    elif isinstance(error, Unavailable | Changed):
+        # An endpoint may fail alone: the account is in trouble only if nothing else has answered since.
+        last = context.store.work.last_fetch_of_account(account.id)
+        quiet = last is None or now - last > 60
+        if attempts >= PATIENCE and quiet:
+            _set_state(context, account, error.state, str(error), now)
+
+
+def _set_state(
+    context: Context, account: AccountRow, state: str, reason: str, now: float, retry_at: float | None = None
+) -> None:
+    context.store.fleet.set_account_state(account.id, state, reason, now, retry_at=retry_at)
+    context.events.publish("accounts", (account.id,))
+    context.events.publish("everything")
+
+
+def _outcome(error: VendorError) -> str:
+    return error.state
+
+
+def _record(
+    context: Context,
+    account: AccountRow,
+    site_id: int,
+    resource: str,
+    span: Span,
+    started: float,
+    outcome: str,
+    calls: int,
+    samples: int,
+    message: str = "",
+) -> None:
+    context.store.work.record(
+        account_id=account.id, site_id=site_id, resource=resource, span=span, started_at=started,
+        ended_at=context.now(), outcome=outcome, calls=calls, samples=samples, message=message,
+    )  # fmt: skip

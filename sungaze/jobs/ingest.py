@@ -1,0 +1,108 @@
+"""A vendor's answer into the store: one transaction, so that what is known and what is owed never disagree."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sungaze.jobs import planner
+from sungaze.jobs.context import Context
+from sungaze.model import Span
+from sungaze.store.fleet import AccountRow, SiteRow
+from sungaze.vendors import connector
+from sungaze.vendors._contract import Answer, Plan, Vendor
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What an answer changed: samples taken and the sites that look different now."""
+
+    samples: int
+    sites: frozenset[int]
+
+
+def ingest(context: Context, account: AccountRow, resource: str, site: SiteRow | None, answer: Answer) -> Taken:
+    """Take an answer. Call it inside the transaction that also gives the look back."""
+    store, now = context.store, context.now()
+    vendor = connector(account.vendor).vendor
+    plan = vendor.plan(account.plan)
+    touched: set[int] = {site.id} if site else set()
+    if answer.sites:
+        before = {row.vendor_site_id: row.last_energy_at for row in store.fleet.sites()}
+        fresh = store.fleet.apply_sites(account.id, account.vendor, answer.sites, complete=answer.complete, now=now)
+        ids = {fact.vendor_site_id: store.fleet.site_id(account.vendor, fact.vendor_site_id) for fact in answer.sites}
+        touched |= {site_id for site_id in ids.values() if site_id is not None}
+        if plan is not None:
+            for site_id in fresh:
+                plan_site(context, account, vendor, plan, site_id, now)
+            plan_history(context, account, vendor, plan, sorted(touched), now)
+        for fact in answer.sites:
+            moved = fact.last_energy_at and fact.last_energy_at > (before.get(fact.vendor_site_id) or 0)
+            if not site and moved and ids[fact.vendor_site_id] not in fresh:
+                _look_now(context, account, vendor, ids[fact.vendor_site_id], now)
+    samples = 0
+    if site is not None:
+        devices = store.fleet.device_ids(site.id)
+        if answer.devices is not None:
+            # The row may have been renewed by this very answer (a zone, a peak).
+            site = store.fleet.site(site.id)
+            devices = store.fleet.apply_devices(site, answer.devices, complete=answer.devices_complete, now=now)
+        if answer.readings:
+            written = store.timeseries.write(
+                site.id, answer.readings, devices=devices, rating=store.fleet.rating(site), now=now
+            )
+            samples = written.samples
+        if answer.covered is not None:
+            reach(context, site, resource, answer.covered)
+    return Taken(samples, frozenset(touched))
+
+
+def reach(context: Context, site: SiteRow, resource: str, covered: Span) -> None:
+    """Widen what a resource is known to cover, but never across a hole: what lies between stays owed."""
+    known = context.store.work.covered(site.id, resource)
+    if known is None or (covered.start <= known.end and covered.end >= known.start):
+        context.store.work.reach(site.id, resource, covered)
+    elif covered.start > known.end:
+        # look_spans has put the hole among the gaps; from here on the newest stretch is what looks join on to.
+        context.store.work.reach(site.id, resource, Span(known.end, covered.end))
+
+
+def plan_site(context: Context, account: AccountRow, vendor: Vendor, plan: Plan, site_id: int, now: float) -> None:
+    """Have every resource of a new site come round, beginning now, in the order that the vendor declares."""
+    for resource in planner.due_resources(vendor, plan):
+        if resource.per_site:
+            context.store.work.plan_look(account.id, resource.id, site_id, now, resource.order)
+
+
+def plan_history(
+    context: Context, account: AccountRow, vendor: Vendor, plan: Plan, site_ids: list[int], now: float
+) -> None:
+    """Have the first history of sites asked for, once each; daily figures first, as soon as the zone is known."""
+    store = context.store
+    known = set(
+        store.database.rows(
+            "SELECT DISTINCT site_id, resource FROM gap WHERE account_id = ? AND reason = 'connect'", (account.id,)
+        )
+    )
+    waits_for_zone = vendor.resource("details") is not None
+    for site_id in site_ids:
+        site = store.fleet.site(site_id)
+        if site.timezone is None and waits_for_zone:
+            continue
+        for order, resource in enumerate(vendor.history):
+            if resource in plan.gives and (site_id, resource) not in known:
+                spans = planner.first_history(vendor, resource, site, now)
+                store.work.owe(
+                    account.id, site_id, resource, spans, reason="connect", priority=10 * (order + 1), now=now
+                )
+
+
+def _look_now(context: Context, account: AccountRow, vendor: Vendor, site_id: int | None, now: float) -> None:
+    """The list says that a site has moved: its curve is asked now, unless it was within its own pace."""
+    resource = vendor.resource(vendor.fine_resource)
+    if site_id is None or resource is None:
+        return
+    pace = resource.every_s * planner.budget(context.store, account.scope, now).stretch
+    context.store.database.execute(
+        "UPDATE due SET next_due = min(next_due, max(?, COALESCE(last_ok, 0) + ?)) WHERE account_id = ? "
+        "AND site_id = ? AND resource = ?",
+        (now, pace * 0.9, account.id, site_id, resource.id),
+    )

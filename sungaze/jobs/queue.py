@@ -1,0 +1,139 @@
+"""Huey carries ids to worker threads of this process; a ticker puts in what the database says is due.
+
+Huey drops a task when it takes it, and that is fine: a look that was dropped is due again once its lease expires, and
+at the next start at once. Deleting queue.db loses nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+from huey import SqliteHuey
+from huey.consumer import Consumer
+
+from sungaze.jobs import planner
+from sungaze.jobs.context import Context
+from sungaze.jobs.fetch import perform_gap, perform_look
+from sungaze.model import AccountState
+from sungaze.store.database import OperationalError
+from sungaze.store.fleet import AccountRow
+from sungaze.vendors import connector
+
+log = logging.getLogger(__name__)
+
+WORKERS: Final = 4
+TICK_S: Final = 0.5
+_RESTING: Final = frozenset({AccountState.NEEDS_RECONNECT, AccountState.BLOCKED})
+
+
+class Queue:
+    """The workers of one store and the ticker that feeds them."""
+
+    def __init__(self, context: Context, path: Path) -> None:
+        self._context = context
+        self._owner = secrets.token_hex(8)
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._huey = SqliteHuey("sungaze", filename=str(path), results=False, fsync=False, immediate=False)
+        # Whatever an earlier process left here is owed by the database too, and would be done twice.
+        self._huey.flush()
+        self._look = self._huey.task(name="look")(self._perform_look)
+        self._gap = self._huey.task(name="gap")(self._perform_gap)
+        self._consumer = Consumer(
+            self._huey, workers=WORKERS, worker_type="thread", periodic=False, initial_delay=0.05, max_delay=0.2,
+            check_worker_health=False,
+        )  # fmt: skip
+        # Signals belong to whoever runs the process, and setting them fails off the main thread.
+        self._consumer._set_signal_handlers = lambda: None
+        self._ticker = threading.Thread(target=self._run, name="ticker", daemon=True)
+        self._full = False
+
+    def start(self) -> None:
+        """Begin: leases of an earlier process are freed first, because this one owns the data folder."""
+        self._context.store.work.release_all()
+        self._consumer.start()
+        self._ticker.start()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Take nothing more up, and wait for what is under way at most so long.
+
+        An answer that comes later than that is not waited for: its look is owed still, and asked at the next start.
+        """
+        self._stop.set()
+        self._wake.set()
+        stopper = threading.Thread(target=lambda: self._consumer.stop(graceful=True), daemon=True)
+        stopper.start()
+        stopper.join(timeout_s)
+        self._ticker.join(0.5)
+
+    def wake(self) -> None:
+        """Look for what is due now, not at the next tick."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.tick()
+                self._full = False
+            except OperationalError as error:
+                if not self._full:
+                    log.error("The store cannot be written (%s): polling rests until it can.", error)
+                self._full = True
+                self._stop.wait(10)
+            except Exception:
+                log.exception("the ticker stumbled")
+                self._stop.wait(5)
+            self._wake.wait(TICK_S)
+            self._wake.clear()
+        self._context.store.close()
+
+    def tick(self) -> int:
+        """The number of tasks put in: as many as quotas and concurrency have room for, looks before gaps."""
+        context, now = self._context, self._context.now()
+        put = 0
+        accounts = context.store.fleet.accounts()
+        for account in accounts:
+            if account.state in _RESTING or (account.retry_at and account.retry_at > now):
+                continue
+            plan = connector(account.vendor).vendor.plan(account.plan)
+            if plan is None:
+                continue
+            sharing = [a.id for a in accounts if a.scope == account.scope]
+            room = plan.concurrent - context.store.work.in_flight(sharing, now)
+            room = min(room, planner.minute_allowance(context.store, account, plan, now))
+            if room > 0:
+                put += self._put(account, plan, room, now)
+        return put
+
+    def _put(self, account: AccountRow, plan: Any, room: int, now: float) -> int:
+        work = self._context.store.work
+        looks = work.claim_looks(account.id, now, room, self._owner)
+        for look_id in looks:
+            self._look(look_id)
+        gaps: list[int] = []
+        if len(looks) < room and planner.may_buy_history(self._context.store, account, plan, now):
+            gaps = work.claim_gaps(account.id, now, room - len(looks), self._owner)
+            for gap_id in gaps:
+                self._gap(gap_id)
+        return len(looks) + len(gaps)
+
+    def _perform_look(self, look_id: int) -> None:
+        self._perform(perform_look, look_id)
+
+    def _perform_gap(self, gap_id: int) -> None:
+        self._perform(perform_gap, gap_id)
+
+    def _perform(self, perform: Any, work_id: int) -> None:
+        if self._stop.is_set():
+            return
+        try:
+            perform(self._context, work_id, self._owner)
+            self._wake.set()
+        except OperationalError as error:
+            log.error("The store cannot be written (%s); this is asked again.", error)
+        except Exception:
+            log.exception("a job stumbled; it is tried again")

@@ -1,0 +1,202 @@
+"""Composes the parts, starts them in order and stops them in order within five seconds.
+
+The only place that reads the clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from sungaze.api.app import create_app
+from sungaze.api.auth import Guard, Sessions
+from sungaze.api.board import Board
+from sungaze.api.parts import Parts
+from sungaze.config import Settings
+from sungaze.errors import ConfigError, StoreError, SungazeError
+from sungaze.folder import Folder
+from sungaze.jobs import connect as connecting
+from sungaze.jobs.context import Context
+from sungaze.jobs.events import Events
+from sungaze.jobs.queue import Queue
+from sungaze.store import Store
+from sungaze.store.database import OperationalError
+from sungaze.vault import Vault
+
+log = logging.getLogger(__name__)
+
+DEMO_FLEET: Final = {"enphase": (12, "partner"), "solaredge": (8, "paid")}
+DEMO_PANELS: Final = 20
+DEMO_SEED: Final = 1
+GRACE_S: Final = 2
+
+
+def pages_folder() -> Path:
+    """Where the built pages are: beside the package once packed, in out/web in a checkout."""
+    packed = Path(__file__).parent / "web"
+    return packed if packed.is_dir() else Path(__file__).parent.parent / "out" / "web"
+
+
+class Runtime:
+    """One running Sungaze. `base_urls` names vendor addresses that are known at run time only."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], float] = time.time,
+        base_urls: dict[str, str] | None = None,
+        polling: bool = True,
+    ) -> None:
+        self.settings = settings
+        self._now = now
+        self._polling = polling
+        self._base_urls = base_urls or {}
+        self._undo = contextlib.ExitStack()
+        self._demo: list[Any] = []
+        self.sessions = Sessions(settings.token)
+        self.address = ""
+        self.context: Context
+        self.closing = threading.Event()
+
+    def start(self) -> None:
+        """Start every part. Raises UserError with what is wrong, and leaves nothing behind then."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        settings = self.settings
+        folder = Folder(settings)
+        self._undo.callback(folder.release)
+        listener = _listen(settings.host, settings.port)
+        self._undo.callback(listener.close)
+        port = listener.getsockname()[1]
+        store = Store(settings.database)
+        self._undo.callback(store.close)
+        if settings.demo:
+            self._start_emulators()
+        events = Events()
+        self.context = Context(
+            store=store,
+            vault=Vault(settings.secrets, settings.environment),
+            events=events,
+            now=self._now,
+            base_urls=self._base_urls,
+        )
+        self._undo.callback(self.context.close)
+        queue = self._open_queue()
+        board = Board(store, events, self._now)
+        parts = Parts(
+            context=self.context,
+            board=board,
+            sessions=self.sessions,
+            wake=queue.wake,
+            port=port,
+            demo=settings.demo,
+            closing=self.closing,
+        )
+        self._serve(parts, listener, settings.host, port)
+        if self._polling:
+            queue.start()
+            self._undo.callback(queue.stop)
+        shown = "127.0.0.1" if settings.host in {"0.0.0.0", "localhost"} else settings.host
+        self.address = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+        folder.announce(self.address, self.sessions.owner_secret)
+        if settings.demo:
+            threading.Thread(target=self._connect_demo, name="demo", daemon=True).start()
+
+    def _open_queue(self) -> Queue:
+        try:
+            return Queue(self.context, self.settings.queue)
+        except Exception as error:
+            raise StoreError(
+                f"{self.settings.queue} cannot be used ({error}). It may be deleted; nothing is lost."
+            ) from None
+
+    def _serve(self, parts: Parts, listener: socket.socket, host: str, port: int) -> None:
+        app = Guard(create_app(parts, pages_folder()), self.sessions, host=host, port=port)
+        config = uvicorn.Config(
+            app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S,
+            server_header=False, ws="none",
+        )  # fmt: skip
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=lambda: server.run(sockets=[listener]), name="api", daemon=True)
+        thread.start()
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join(GRACE_S + 1)
+
+        self._undo.callback(stop)
+        deadline = time.monotonic() + 10
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise ConfigError("The API did not start; the log above tells why.")
+            time.sleep(0.005)
+
+    def _start_emulators(self) -> None:
+        from sungaze.emulators import World, serve
+
+        for vendor, (sites, plan) in DEMO_FLEET.items():
+            emulator = serve(vendor, World(seed=DEMO_SEED, sites=sites, panels=DEMO_PANELS), plan=plan, now=self._now)
+            self._undo.callback(emulator.stop)
+            self._base_urls[vendor] = emulator.base_url
+            self._demo.append(emulator)
+
+    def _connect_demo(self) -> None:
+        """Connect the demo's accounts by the ordinary way, unless an earlier start did."""
+        known = {account.vendor for account in self.context.store.fleet.accounts(removed=True)}
+        for emulator in self._demo:
+            if emulator.vendor in known or self.closing.is_set():
+                continue
+            wish = connecting.Wish(
+                vendor=emulator.vendor,
+                method=emulator.method,
+                plan=emulator.plan,
+                label=f"Demo {emulator.vendor}",
+                credentials=emulator.credentials,
+            )
+            try:
+                connecting.connect(self.context, wish)
+            except (SungazeError, OperationalError) as error:
+                log.error("The demo's %s account could not be connected: %s", emulator.vendor, error)
+        self.context.store.close()
+
+    def link(self, *, window: bool = False) -> str:
+        """An address that opens one session."""
+        return f"{self.address}/#key={self.sessions.launch_key(window=window)}"
+
+    def stop(self) -> None:
+        """Stop every part in reverse order; may be called more than once."""
+        # Open event streams end first: the server would wait for them.
+        self.closing.set()
+        self._undo.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        if "in use" in reason:
+            raise ConfigError(
+                f"Port {port} on {host} is taken by another program. Nothing was started; choose another with --port."
+            ) from None
+        raise ConfigError(f"Sungaze cannot listen on {host}, port {port}: {reason}. Nothing was started.") from None
+    return listener
