@@ -1,0 +1,41 @@
+import { describe, expect, test } from 'vitest';
+import { href, launchKey, parseRoute } from './route';
+
+describe('routes', () => {
+  test('a site’s day is in the URL, there and back', () => {
+    const hash = href({ name: 'site', id: 3, tab: 'overview' }, { date: '2026-11-20', metric: null });
+    expect(hash).toBe('#/sites/3?date=2026-11-20');
+    const route = parseRoute(hash);
+    expect(route.page).toEqual({ name: 'site', id: 3, tab: 'overview' });
+    expect(route.params.get('date')).toBe('2026-11-20');
+  });
+
+  test.each([
+    ['', { name: 'fleet' }],
+    ['#/', { name: 'fleet' }],
+    ['#/sites/3/panels?at=1', { name: 'site', id: 3, tab: 'panels' }],
+    ['#/accounts', { name: 'accounts' }],
+    ['#/accounts/connect', { name: 'connect' }],
+    ['#/sites/three', { name: 'nowhere' }],
+    ['#/elsewhere', { name: 'nowhere' }],
+  ])('%s leads to %o', (hash, page) => {
+    expect(parseRoute(hash).page).toEqual(page);
+  });
+
+  test('a search may hold a question mark', () => {
+    expect(parseRoute(href({ name: 'fleet' }, { q: 'roof? & co' })).params.get('q')).toBe('roof? & co');
+  });
+});
+
+describe('launch keys', () => {
+  test('are found in a link, in a fragment, or bare', () => {
+    expect(launchKey('http://127.0.0.1:8080/#key=abc_DEF-123456789')).toBe('abc_DEF-123456789');
+    expect(launchKey('#key=abc_DEF-123456789')).toBe('abc_DEF-123456789');
+    expect(launchKey('  abc_DEF-123456789 ')).toBe('abc_DEF-123456789');
+  });
+
+  test('other words are none', () => {
+    expect(launchKey('http://127.0.0.1:8080/')).toBe('');
+    expect(launchKey('hello')).toBe('');
+  });
+});

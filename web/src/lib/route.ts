@@ -1,0 +1,65 @@
+export type Tab = 'overview' | 'panels';
+
+export type Page =
+  | { name: 'fleet' }
+  | { name: 'site'; id: number; tab: Tab }
+  | { name: 'accounts' }
+  | { name: 'connect' }
+  | { name: 'nowhere' };
+
+export interface Route {
+  page: Page;
+  params: URLSearchParams;
+}
+
+export type Params = Record<string, string | number | null | undefined>;
+
+/** What a URL's fragment says: `#/sites/3/panels?date=2026-11-20`. */
+export function parseRoute(hash: string): Route {
+  const [path = '', query = ''] = hash.replace(/^#/, '').split(/\?(.*)/s);
+  const parts = path.split('/').filter(Boolean);
+  return { page: pageOf(parts), params: new URLSearchParams(query) };
+}
+
+function pageOf(parts: string[]): Page {
+  const [first, second, third] = parts;
+  if (first === undefined) return { name: 'fleet' };
+  if (first === 'accounts' && second === undefined) return { name: 'accounts' };
+  if (first === 'accounts' && second === 'connect' && third === undefined) return { name: 'connect' };
+  if (first === 'sites' && second !== undefined && /^\d{1,15}$/.test(second) && parts.length <= 3) {
+    if (third === undefined) return { name: 'site', id: Number(second), tab: 'overview' };
+    if (third === 'panels') return { name: 'site', id: Number(second), tab: 'panels' };
+  }
+  return { name: 'nowhere' };
+}
+
+/** The fragment of a page; parameters that are empty are left out. */
+export function href(page: Page, params: Params = {}): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) {
+    if (value !== null && value !== undefined && value !== '') query.set(name, String(value));
+  }
+  const text = query.toString();
+  return `#${pathOf(page)}${text ? `?${text}` : ''}`;
+}
+
+function pathOf(page: Page): string {
+  switch (page.name) {
+    case 'site':
+      return `/sites/${page.id}${page.tab === 'panels' ? '/panels' : ''}`;
+    case 'accounts':
+      return '/accounts';
+    case 'connect':
+      return '/accounts/connect';
+    default:
+      return '/';
+  }
+}
+
+/** The launch key that a link or a fragment carries, or the text itself where it is a bare key; empty without one. */
+export function launchKey(text: string): string {
+  const trimmed = text.trim();
+  const found = /[#&]key=([^&\s]+)/.exec(trimmed);
+  if (found) return decodeURIComponent(found[1]!);
+  return /^[\w-]{16,}$/.test(trimmed) ? trimmed : '';
+}

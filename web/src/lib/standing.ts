@@ -1,0 +1,117 @@
+import type { Cell, Site } from './api/client';
+import { moment } from './format';
+import { messages } from './messages';
+
+/** The five shapes: ● fine, ▲ warning, ◆ fault, ◌ late, stale, silent or never, ☾ asleep. */
+export type Shape = 'fine' | 'warning' | 'fault' | 'waiting' | 'asleep';
+
+/** The four looks of a figure, and the look of one that is old. */
+export type Look = 'value' | 'stale' | 'night' | 'none' | 'unknown';
+
+export interface Standing {
+  shape: Shape;
+  word: string;
+  why: string;
+}
+
+export type Section = 'need' | 'waiting' | 'fine' | 'asleep';
+export const SECTIONS: readonly Section[] = ['need', 'waiting', 'fine', 'asleep'];
+
+/** Where a site stands in the list. */
+export function sectionOf(site: Site): Section {
+  if (site.needs_you) return 'need';
+  if (site.freshness === 'asleep') return 'asleep';
+  return site.freshness === 'fresh' ? 'fine' : 'waiting';
+}
+
+/** How a site is, as a shape, a word and the reason. Times are told in `zone`. */
+export function standingOf(site: Site, now: number, zone: string): Standing {
+  const words = messages.state;
+  const age = ageReason(site, now, zone);
+  switch (site.status) {
+    case 'fault':
+      return { shape: 'fault', word: words.fault, why: production(site) || age.why };
+    case 'offline':
+      return {
+        shape: 'waiting',
+        word: words.offline,
+        why: site.last_report_at !== null ? words.silentSince(moment(site.last_report_at, zone, now)) : age.why,
+      };
+    case 'warning':
+      return { shape: 'warning', word: production(site) || words.warning, why: age.shape === 'fine' ? '' : age.word };
+    case 'pending':
+      return { ...age, word: words.pending, shape: 'waiting' };
+    case 'inactive':
+      return { ...age, word: words.inactive, shape: 'waiting' };
+    default:
+      return age;
+  }
+}
+
+function production(site: Site): string {
+  if (site.production === 'degraded') return messages.state.degraded;
+  return site.production === 'none' ? messages.state.noProduction : '';
+}
+
+function ageReason(site: Site, now: number, zone: string): Standing {
+  const words = messages.state;
+  const next = site.next_look_at === null ? '' : words.nextLook(lookAt(site.next_look_at, now, zone));
+  if (site.freshness === 'fresh') return { shape: 'fine', word: words.fine, why: '' };
+  if (site.freshness === 'asleep') return { shape: 'asleep', word: words.asleep, why: '' };
+  switch (site.reason_code) {
+    case 'account':
+      return { shape: 'waiting', word: words.account, why: site.freshness_reason };
+    case 'never':
+      return { shape: 'waiting', word: words.never, why: next || site.freshness_reason };
+    case 'site_silent':
+      return {
+        shape: 'waiting',
+        word: words.siteSilent,
+        why: site.last_report_at !== null ? words.silentSince(moment(site.last_report_at, zone, now)) : '',
+      };
+    case 'vendor_late':
+      return { shape: 'waiting', word: words.vendorLate, why: next };
+    case 'not_asked':
+      return { shape: 'waiting', word: words.notAsked, why: next || site.freshness_reason };
+    default:
+      return { shape: 'waiting', word: messages.freshness[site.freshness] ?? site.freshness, why: site.freshness_reason };
+  }
+}
+
+/** The words of freshness, in the order that they are counted in. */
+export const FRESHNESS = ['fresh', 'late', 'stale', 'never', 'asleep'] as const;
+
+/** The shape that goes with a word of freshness. */
+export function freshnessShape(word: string): Shape {
+  return word === 'fresh' ? 'fine' : word === 'asleep' ? 'asleep' : 'waiting';
+}
+
+/** When the next look is: a time, or “now” for one that is due. */
+export function lookAt(at: number, now: number, zone: string): string {
+  return at <= now + 60 ? messages.accounts.due : moment(at, zone, now);
+}
+
+/** The end of the newest interval, which is what an age counts from. */
+export function measuredEnd(site: Site): number | null {
+  return site.measured_at === null ? null : site.measured_at + (site.power_interval_s ?? 0);
+}
+
+/** How a site's power is to look. */
+export function powerLook(site: Site): Look {
+  if (site.freshness === 'never') return 'unknown';
+  if (site.freshness === 'asleep') return 'night';
+  if (site.power_w === null) return 'none';
+  return site.freshness === 'fresh' ? 'value' : 'stale';
+}
+
+export type CellLook = 'value' | 'dead' | 'night' | 'none' | 'silent';
+
+/**
+ * How a panel is to look: with its value; dead (zero by day while others produce); night; no data although others
+ * have some; silent where nothing per panel is given at all.
+ */
+export function cellLook(cell: Cell, by: { day: boolean; others: number; producing: number }): CellLook {
+  if (cell.value === null) return by.others === 0 ? (by.day ? 'silent' : 'night') : by.day ? 'none' : 'night';
+  if (!by.day && cell.value <= by.producing) return 'night';
+  return by.day && cell.value <= by.producing ? 'dead' : 'value';
+}

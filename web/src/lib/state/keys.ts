@@ -1,0 +1,13 @@
+/** The names under which answers are kept; an event about a site reaches everything below its name. */
+export const keys = {
+  fleet: () => ['fleet'] as const,
+  sites: (q?: string) => (q === undefined ? (['sites'] as const) : (['sites', q] as const)),
+  site: (id: number) => ['site', id] as const,
+  siteDetail: (id: number) => ['site', id, 'detail'] as const,
+  devices: (id: number) => ['site', id, 'devices'] as const,
+  layout: (id: number, metric: string, at: number | null) => ['site', id, 'layout', metric, at] as const,
+  series: (id: number, device: number, metric: string, interval: number | null, from: number, to: number) =>
+    ['site', id, 'series', device, metric, interval, from, to] as const,
+  accounts: () => ['accounts'] as const,
+  vendors: () => ['vendors'] as const,
+};
