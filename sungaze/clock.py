@@ -18,8 +18,15 @@ from astral.sun import elevation, noon, time_at_elevation
 from sungaze.model import Span
 
 UTC: Final = dt.UTC
+EARLIEST: Final = 631_152_000
+"""The first second of 1990: nothing of ours is older."""
+LATEST: Final = 7_258_118_400
+"""The first second of 2200: nothing of ours lies beyond."""
 SUNSET_ELEVATION: Final = -0.833
-"""Degrees at which the sun's upper rim meets the horizon."""
+"""Degrees at which the sun's upper rim meets the horizon; it holds the refraction, so astral must not add its own."""
+
+SHORTEST_NIGHT_S: Final = 300
+"""Less dark than this between two days is the equation of time drifting under the midnight sun, not a night."""
 
 _ISO_6709 = re.compile(r"([+-])(\d{2})(\d{2})(\d{2})?([+-])(\d{3})(\d{2})(\d{2})?$")
 
@@ -46,16 +53,13 @@ def midnight(day: dt.date, tz: dt.tzinfo) -> int:
     Where midnight itself is skipped by daylight saving, the first instant of that date; where it comes twice, the
     first of the two.
     """
-    naive = dt.datetime(day.year, day.month, day.day, tzinfo=tz)
-    instant = int(naive.timestamp())
-    # A skipped midnight maps to an instant of the day before: the day then begins where the gap ends.
-    while day_of(instant, tz) < day:
-        instant += 900
-    return instant
+    # fold=0 reads a skipped 00:00 by the offset before the gap, which is the instant at which the gap ends, and takes
+    # the first of two. A date that a zone skipped whole (Apia, 30 December 2011) is an empty span.
+    return int(dt.datetime(day.year, day.month, day.day, tzinfo=tz).timestamp())
 
 
 def local_day(day: dt.date, tz: dt.tzinfo) -> Span:
-    """The span of a local date: 23 to 25 hours."""
+    """The span of a local date: 23 to 25 hours, but for a date that its zone skipped."""
     return Span(midnight(day, tz), midnight(day + dt.timedelta(days=1), tz))
 
 
@@ -67,7 +71,8 @@ def local_days(span: Span, tz: dt.tzinfo) -> list[tuple[dt.date, Span]]:
         whole = local_day(day, tz)
         if whole.start >= span.end:
             return days
-        days.append((day, whole))
+        if whole.start < whole.end:
+            days.append((day, whole))
         day += dt.timedelta(days=1)
 
 
@@ -82,7 +87,7 @@ def parse_instant(text: str, tz: dt.tzinfo = UTC) -> int:
     else:
         moment = dt.datetime.fromisoformat(text)
         instant = int((moment if moment.tzinfo else moment.replace(tzinfo=tz)).timestamp())
-    if not 631_152_000 <= instant < 7_258_118_400:
+    if not EARLIEST <= instant < LATEST:
         raise ValueError(f"{text} is outside the years 1990 to 2199")
     return instant
 
@@ -131,11 +136,14 @@ def _daylight(latitude: float, longitude: float, day: dt.date) -> Span | None:
     observer = Observer(latitude, longitude)
     high = noon(observer, day, UTC)
     try:
-        rise = time_at_elevation(observer, SUNSET_ELEVATION, day, SunDirection.RISING, UTC)
-        fall = time_at_elevation(observer, SUNSET_ELEVATION, day, SunDirection.SETTING, UTC)
+        rise = time_at_elevation(observer, SUNSET_ELEVATION, day, SunDirection.RISING, UTC, with_refraction=False)
+        fall = time_at_elevation(observer, SUNSET_ELEVATION, day, SunDirection.SETTING, UTC, with_refraction=False)
     except ValueError:
         middle = int(high.timestamp())
-        return Span(middle - 43_200, middle + 43_200) if elevation(observer, high) > SUNSET_ELEVATION else None
+        # At the edge of either season astral's noon may touch the horizon that it never crosses: the middle of noon's
+        # and midnight's height tells polar day from polar night.
+        heights = [elevation(observer, high + dt.timedelta(hours=h), with_refraction=False) for h in (0, 12)]
+        return Span(middle - 43_200, middle + 43_200) if sum(heights) / 2 > SUNSET_ELEVATION else None
     start, end, middle = int(rise.timestamp()), int(fall.timestamp()), int(high.timestamp())
     # astral answers for the UTC date; far from Greenwich one of the two belongs to the neighbouring noon.
     start += 86_400 * round((middle - 21_600 - start) / 86_400)
@@ -146,15 +154,21 @@ def _daylight(latitude: float, longitude: float, day: dt.date) -> Span | None:
 def daylight_near(instant: float, latitude: float, longitude: float, days: int = 1) -> list[Span]:
     """The sun's spans above the horizon around an instant, `days` before and after it, oldest first.
 
-    Polar day is a span of 24 hours, polar night is no span. Positions are rounded to a tenth of a degree, which is
-    less than a minute of sun.
+    Spans that meet are one, so that polar day has neither sunset nor an hour counted twice; polar night is no span.
+    Positions are rounded to a tenth of a degree, which is less than a minute of sun.
     """
     today = day_of(instant, UTC)
     spans = [
         _daylight(round(latitude, 1), round(longitude, 1), today + dt.timedelta(days=shift))
         for shift in range(-days, days + 1)
     ]
-    return sorted((s for s in spans if s is not None), key=lambda s: s.start)
+    met: list[Span] = []
+    for span in sorted((s for s in spans if s is not None), key=lambda s: s.start):
+        if met and span.start - met[-1].end < SHORTEST_NIGHT_S:
+            met[-1] = Span(met[-1].start, max(met[-1].end, span.end))
+        else:
+            met.append(span)
+    return met
 
 
 def sun_up(instant: float, latitude: float, longitude: float) -> bool:
@@ -173,12 +187,12 @@ def daylight_minutes(start: float, end: float, latitude: float, longitude: float
 
 
 def last_sunset(instant: float, latitude: float, longitude: float) -> int | None:
-    """The newest sunset at or before an instant, or None within polar day or night."""
+    """The newest sunset at or before an instant, or None when it is more than two days ago (polar day or night)."""
     past = [s.end for s in daylight_near(instant, latitude, longitude, 2) if s.end <= instant]
     return past[-1] if past else None
 
 
 def next_sunrise(instant: float, latitude: float, longitude: float) -> int | None:
-    """The next sunrise after an instant, or None within polar night."""
+    """The next sunrise after an instant, or None when it is more than two days ahead (polar day or night)."""
     ahead = [s.start for s in daylight_near(instant, latitude, longitude, 2) if s.start > instant]
     return ahead[0] if ahead else None

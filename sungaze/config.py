@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from dotenv import dotenv_values
-from dotenv.parser import parse_stream
+from dotenv.parser import Original, parse_stream
 
 from sungaze.errors import ConfigError
 
@@ -72,21 +71,35 @@ def default_data_dir(environ: Mapping[str, str], demo: bool) -> Path:
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
-    """The settings of a .env file. Raises ConfigError that names a line which cannot be read, never its content."""
+    """The settings of a .env file. Raises ConfigError that names a line which cannot be read, never its content.
+
+    Values are taken as they stand: a password may hold `${`, so nothing is expanded.
+    """
     if not path.is_file():
         return {}
+    found: dict[str, str] = {}
     try:
-        with path.open(encoding="utf-8") as stream:
+        # Notepad begins a UTF-8 file with a mark that would become part of the first name.
+        with path.open(encoding="utf-8-sig") as stream:
             for binding in parse_stream(stream):
-                if binding.error:
+                if binding.error or (binding.key is not None and binding.value is None):
                     raise ConfigError(
-                        f"Line {binding.original.line} of {path} is not NAME=value. Nothing was started; mend the line."
+                        f"Line {_line_of(binding.original)} of {path} is not NAME=value. Nothing was started; mend the "
+                        "line."
                     )
-        return {name: value for name, value in dotenv_values(path).items() if value is not None}
+                if binding.key is not None and binding.value is not None:
+                    found[binding.key] = binding.value
+        return found
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text. Nothing was started; save it as UTF-8.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}. Nothing was started.") from None
+
+
+def _line_of(original: Original) -> int:
+    # python-dotenv counts from the blank lines before a binding.
+    blank = original.string[: len(original.string) - len(original.string.lstrip())]
+    return original.line + blank.count("\n")
 
 
 def _port(text: str) -> int:
@@ -109,11 +122,11 @@ def load(
 ) -> Settings:
     """The settings of this start: options win over the environment, which wins over .env.
 
-    .env is looked for in the working folder and in the data folder. Raises ConfigError.
+    .env is looked for in the working folder and in the data folder. The demo never takes the user's folder, which
+    SUNGAZE_DATA_DIR names, but one beside it, and none of the user's credentials. Raises ConfigError.
     """
     merged = read_dotenv(Path(".env")) | dict(environ)
-    folder = data_dir or Path(merged.get("SUNGAZE_DATA_DIR") or default_data_dir(merged, demo))
-    folder = folder.expanduser().absolute()
+    folder = _folder(merged, data_dir, demo)
     merged = read_dotenv(folder / ".env") | merged
     log = merged.get("SUNGAZE_LOG", "info").lower()
     if log not in {"debug", "info", "warning", "error"}:
@@ -125,10 +138,20 @@ def load(
         token=merged.get("SUNGAZE_TOKEN") or None,
         log=log,
         demo=demo,
-        environment={name: value for name, value in merged.items() if name.startswith("SUNGAZE_")},
+        environment={} if demo else {name: value for name, value in merged.items() if name.startswith("SUNGAZE_")},
     )
     _check_token(settings)
     return settings
+
+
+def _folder(environ: Mapping[str, str], data_dir: Path | None, demo: bool) -> Path:
+    named = environ.get("SUNGAZE_DATA_DIR")
+    folder = data_dir or (Path(named) if named else default_data_dir(environ, demo))
+    try:
+        folder = folder.expanduser().absolute()
+    except RuntimeError:
+        raise ConfigError(f"The data folder {folder} names a user that is not there. Nothing was started.") from None
+    return Path(f"{folder}-demo") if demo and named and data_dir is None else folder
 
 
 def _check_token(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -38,19 +39,30 @@ class Folder:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = self._take()
-            self._check_mark()
         except OSError as error:
             raise StoreError(_unwritable(folder, error)) from None
+        try:
+            self._check_mark()
+        except OSError as error:
+            self.release()
+            raise StoreError(_unwritable(folder, error)) from None
+        except ConfigError:
+            self.release()
+            raise
 
     def _take(self) -> IO[str]:
         stream = open(self._settings.lock, "a+", encoding="utf-8", opener=_private)  # noqa: SIM115 - held while we run
         try:
             if sys.platform != "win32":
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._write(stream, Owner(os.getpid()))
         except BlockingIOError:
             stream.close()
             raise _in_use(self._settings) from None
-        self._write(stream, Owner(os.getpid()))
+        except OSError:
+            with contextlib.suppress(OSError):  # closing tries again to write what did not fit
+                stream.close()
+            raise
         return stream
 
     def _check_mark(self) -> None:
@@ -58,14 +70,12 @@ class Folder:
         used = self._settings.database.exists()
         if self._settings.demo:
             if used and not mark.exists():
-                self.release()
                 raise ConfigError(
                     f"{self._settings.data_dir} holds real data, so the demo does not start in it. Nothing was "
                     "changed; leave --data-dir away, or name another folder."
                 )
             mark.write_text("This folder belongs to the demo fleet.\n", encoding="utf-8")
         elif mark.exists():
-            self.release()
             raise ConfigError(
                 f"{self._settings.data_dir} belongs to the demo fleet. Nothing was changed; start with --demo, or name "
                 "another folder."
@@ -112,8 +122,8 @@ def _in_use(settings: Settings) -> FolderInUse:
                 trust_env=False,
             )  # fmt: skip
             link = f"{address}/#key={answer.json()['key']}" if answer.status_code == 200 else address
-        except (httpx.HTTPError, ValueError, KeyError):
-            pass
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+            pass  # It answers with something else or not at all: its plain address is still worth telling.
     where = f" Open it at {link}" if link else " It is just starting."
     return FolderInUse(f"Sungaze is running on {settings.data_dir} already.{where}", link or None)
 
@@ -122,6 +132,7 @@ def _unwritable(folder: Path, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"The disk that holds {folder} is full. Nothing was changed; free some space and start again."
     if error.errno in {errno.EEXIST, errno.ENOTDIR}:
-        return f"{folder} is a file, not a folder. Nothing was changed; name a folder with --data-dir."
+        part = next((p for p in (folder, *folder.parents) if p.is_file()), folder)
+        return f"{part} is a file, not a folder. Nothing was changed; name a folder with --data-dir."
     reason = error.strerror or str(error)
     return f"The data folder {folder} cannot be written ({reason}). Nothing was changed; name another with --data-dir."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,10 @@ from sungaze.errors import ConfigError
 
 
 class Vault:
-    """The secrets of one data folder, by account id. Every change is on disk before the call returns."""
+    """The secrets of one data folder, by account id. Every change is on disk before the call returns.
+
+    Raises ConfigError where the file cannot be read or written.
+    """
 
     def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
         self._path = path
@@ -27,6 +30,8 @@ class Vault:
             raw = self._path.read_bytes()
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            raise ConfigError(f"{self._path} cannot be read: {error.strerror}. Your data is untouched.") from None
         try:
             return msgspec.json.decode(raw, type=dict[str, dict[str, dict[str, str]]])
         except (msgspec.DecodeError, msgspec.ValidationError):
@@ -36,32 +41,37 @@ class Vault:
             ) from None
 
     def _write(self, content: dict[str, dict[str, dict[str, str]]]) -> None:
-        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=".secrets-")
+        # One name, so that what a killed process left half written is written over, not kept for ever.
+        part = self._path.with_name(f".{self._path.name}.part")
         try:
-            with os.fdopen(handle, "wb") as stream:
+            part.unlink(missing_ok=True)
+            with open(part, "xb", opener=_private) as stream:
                 stream.write(msgspec.json.encode(content))
                 stream.flush()
                 os.fsync(stream.fileno())
-            Path(name).replace(self._path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            part.replace(self._path)
+            if sys.platform != "win32":  # a folder cannot be opened there, and a rename needs no second sync
+                folder = os.open(self._path.parent, os.O_RDONLY)
+                try:
+                    os.fsync(folder)
+                finally:
+                    os.close(folder)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise ConfigError(
+                f"The credentials cannot be written to {self._path}: {error.strerror}. What was there is kept."
+            ) from None
 
-    def _change(self, account_id: int, part: str, values: Mapping[str, str] | None) -> None:
+    def _change(self, account_id: int, changes: Mapping[str, Mapping[str, str] | None]) -> None:
         with self._lock:
             content = self._read()
-            entry = content.setdefault(str(account_id), {})
-            if values is None:
-                entry.pop(part, None)
+            entry = content.get(str(account_id), {})
+            entry = {part: values for part, values in entry.items() if part not in changes}
+            entry |= {part: dict(values) for part, values in changes.items() if values is not None}
+            if entry:
+                content[str(account_id)] = entry
             else:
-                entry[part] = dict(values)
-            if not entry:
-                del content[str(account_id)]
+                content.pop(str(account_id), None)
             self._write(content)
 
     def credentials(self, account_id: int, vendor: str) -> dict[str, str]:
@@ -71,7 +81,7 @@ class Vault:
 
     def keep_credentials(self, account_id: int, values: Mapping[str, str]) -> None:
         """Store an account's credentials."""
-        self._change(account_id, "credentials", values)
+        self._change(account_id, {"credentials": values})
 
     def recall(self, account_id: int) -> dict[str, str]:
         """The tokens that an account's connector asked to have remembered."""
@@ -79,9 +89,12 @@ class Vault:
 
     def remember(self, account_id: int, values: Mapping[str, str]) -> None:
         """Store rotated tokens; they are on disk when this returns."""
-        self._change(account_id, "session", values)
+        self._change(account_id, {"session": values})
 
     def forget(self, account_id: int) -> None:
         """Remove all that is kept for an account."""
-        self._change(account_id, "credentials", None)
-        self._change(account_id, "session", None)
+        self._change(account_id, {"credentials": None, "session": None})
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

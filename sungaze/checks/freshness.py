@@ -78,7 +78,7 @@ def judge(facts: Facts, habit: Habit, now: float) -> Verdict:
     age_when_asked = _daylight(facts, facts.measured_end, max(asked, facts.measured_end))
     if age_when_asked <= habit.late_min:
         return Verdict(Freshness.LATE, _not_asked(facts, now), "not_asked")
-    heard = facts.last_report_at or facts.measured_end
+    heard = max(facts.last_report_at or 0, facts.measured_end)
     silent = _daylight(facts, heard, max(asked, heard)) > habit.stale_min
     if age_when_asked > habit.stale_min:
         if silent:
@@ -111,7 +111,11 @@ def _asleep(facts: Facts, habit: Habit, now: float) -> str:
         # It produces: its own sun has not set, whatever that of the zone's main city does.
         return ""
     if not up:
-        reported = sunset is None or facts.measured_end >= sunset - habit.stale_min * 60
+        if sunset is None:
+            # Polar night: whether it had reported until near the last sunset is told by the sun it has missed since.
+            reported = _daylight(facts, facts.measured_end, now) <= habit.stale_min
+        else:
+            reported = facts.measured_end >= sunset - habit.stale_min * 60
         return f"asleep since {_local(sunset, facts, now)}" if reported and sunset else "asleep" if reported else ""
     if facts.provisional and _dark(facts):
         near = clock.daylight_near(now, facts.latitude, facts.longitude)
@@ -128,7 +132,12 @@ def _dark(facts: Facts) -> bool:
 def _daylight(facts: Facts, start: float, end: float) -> float:
     if facts.latitude is None or facts.longitude is None:
         return max(0.0, end - start) / 60
-    return clock.daylight_minutes(start, end, facts.latitude, facts.longitude)
+    # The eight days before the end say how old a sample is; under polar night they hold no sun, and the eight after
+    # the start do.
+    return max(
+        clock.daylight_minutes(start, stop, facts.latitude, facts.longitude)
+        for stop in (end, min(end, start + 8 * 86_400))
+    )
 
 
 def _never(facts: Facts, now: float) -> str:
@@ -155,4 +164,4 @@ def _local(instant: float | None, facts: Facts, now: float) -> str:
     tz = clock.zone(facts.timezone) or dt.UTC
     moment = dt.datetime.fromtimestamp(instant, tz)
     same_day = moment.date() == clock.day_of(now, tz)
-    return moment.strftime("%H:%M") if same_day else moment.strftime("%-d %b %H:%M")
+    return moment.strftime("%H:%M") if same_day else f"{moment.day} {moment:%b %H:%M}"

@@ -5,11 +5,14 @@ Times are UTC with Z and name the start of their interval; an empty device is th
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import sqlite3
 from pathlib import Path
 from typing import Final
+
+import peewee
 
 from sungaze import clock
 from sungaze.errors import StoreError, UserError
@@ -74,9 +77,13 @@ def _write(
         f"WHERE {' AND '.join(where)} ORDER BY 2, 3, 4, 5, 6",
         parameters,
     )
+    output = output.resolve()
     part = output.with_name(output.name + ".part")
+    first, last = start if start is not None else -(1 << 60), end if end is not None else 1 << 60
     count = 0
     try:
+        if output.exists() and not output.is_file():
+            raise ExportError(f"{output} is not a file. Nothing was written.")
         with part.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(HEADER)
@@ -84,7 +91,7 @@ def _write(
                 cursor = store.execute(
                     "SELECT timestamp, value FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ? "
                     "ORDER BY timestamp",
-                    (series_id, start if start is not None else -(1 << 60), end if end is not None else 1 << 60),
+                    (series_id, first, last),
                 )
                 for at, value in cursor:
                     writer.writerow([*what, clock.iso(at), number(value)])
@@ -93,9 +100,11 @@ def _write(
             os.fsync(stream.fileno())
         part.replace(output)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise ExportError(f"{output} cannot be written: {error.strerror}. Nothing was left behind.") from None
-    except sqlite3.DatabaseError as error:
-        part.unlink(missing_ok=True)
+    except (sqlite3.DatabaseError, peewee.DatabaseError) as error:
         raise StoreError(f"The database cannot be read: {error}. Nothing was written.") from None
+    finally:
+        # Gone already where all went well; an interrupt leaves nothing behind either.
+        with contextlib.suppress(OSError):
+            part.unlink()
     return count

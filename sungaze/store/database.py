@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         """Open the file, making or migrating it. Raises StoreError and its children."""
         self.path = path
-        _refuse_what_is_not_ours(path)
+        ours = _refuse_what_is_not_ours(path)
         self.peewee = peewee.SqliteDatabase(
             str(path),
             pragmas={"journal_mode": "wal", "foreign_keys": 1, "synchronous": "normal", "busy_timeout": 15_000},
@@ -38,23 +39,18 @@ class Database:
             lock_type="IMMEDIATE",
         )
         try:
-            if not path.exists():
-                connection = sqlite3.connect(path)
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute("VACUUM")
-                connection.close()
-                path.chmod(0o600)
+            if not ours:
+                _make_ours(path)
             self._migrate()
-        except sqlite3.DatabaseError as error:
-            raise opening_error(path, error) from None
-        except peewee.DatabaseError as error:
+        except (sqlite3.DatabaseError, peewee.DatabaseError) as error:
+            self.close()
             raise opening_error(path, error) from None
 
     def _migrate(self) -> None:
-        version = self.scalar("PRAGMA user_version")
-        for number in range(version, LATEST):
+        for number in range(self.scalar("PRAGMA user_version"), LATEST):
             with self.transaction():
+                if self.scalar("PRAGMA user_version") != number:
+                    continue  # a command beside us was quicker
                 connection = self.peewee.connection()
                 for statement in filter(str.strip, MIGRATIONS[number].split(";\n")):
                     connection.execute(statement)
@@ -89,16 +85,20 @@ class Database:
             raise OperationalError(str(error)) from error
         except sqlite3.IntegrityError as error:
             raise IntegrityError(str(error)) from error
+        except sqlite3.DatabaseError as error:
+            raise peewee.DatabaseError(str(error)) from error
         after: int = connection.total_changes
         return after - before
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Every row of a query."""
-        return self.execute(sql, parameters).fetchall()
+        with _translated():
+            return self.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The first row of a query, or None."""
-        found: tuple[Any, ...] | None = self.execute(sql, parameters).fetchone()
+        with _translated():
+            found: tuple[Any, ...] | None = self.execute(sql, parameters).fetchone()
         return found
 
     def scalar(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
@@ -108,9 +108,10 @@ class Database:
 
     def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Every row of a query by column name."""
-        cursor = self.execute(sql, parameters)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        with _translated():
+            cursor = self.execute(sql, parameters)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -118,9 +119,36 @@ class Database:
             self.peewee.close()
 
 
-def _refuse_what_is_not_ours(path: Path) -> None:
+@contextmanager
+def _translated() -> Iterator[None]:
+    # Peewee translates what a statement raises, not what its rows raise as they are fetched.
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise OperationalError(str(error)) from error
+    except sqlite3.DatabaseError as error:
+        raise peewee.DatabaseError(str(error)) from error
+
+
+def _make_ours(path: Path) -> None:
+    """Mark a file that is new, or that a process killed at its first start left empty."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}. Nothing was changed.") from None
+    connection = sqlite3.connect(path, timeout=15)
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("VACUUM")
+    finally:
+        connection.close()
+
+
+def _refuse_what_is_not_ours(path: Path) -> bool:
+    """Whether the file is marked as ours already; a missing or an empty one is not yet."""
     if not path.exists():
-        return
+        return False
     try:
         with path.open("rb") as stream:
             header = stream.read(16)
@@ -131,8 +159,10 @@ def _refuse_what_is_not_ours(path: Path) -> None:
             f"{path} is not a database. Nothing was changed; move it away, or choose another folder with --data-dir."
         )
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        # As a URI, or a folder's # or % would be read as its syntax.
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
+            connection.execute("BEGIN")  # one moment for all three, while another process may be making the file
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -149,6 +179,7 @@ def _refuse_what_is_not_ours(path: Path) -> None:
             f"{path} was written by a newer Sungaze (layout {version}, this one knows {LATEST}). Nothing was changed; "
             "install the newer version to open it."
         )
+    return bool(application == APPLICATION_ID)
 
 
 def opening_error(path: Path, error: Exception) -> StoreError:

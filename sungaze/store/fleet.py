@@ -224,6 +224,14 @@ class Fleet:
             account = self.account(account_id)
             Account.update(removed_at=int(now)).where(Account.id == account_id).execute(self._db.peewee)
             self._db.execute("DELETE FROM due WHERE account_id = ?", (account_id,))
+            # A span is owed once for a site, by whichever account asked first: another one that sees it takes it over.
+            self._db.execute(
+                "UPDATE gap SET lease_owner = NULL, lease_until = NULL, account_id = COALESCE((SELECT min(account.id) "
+                "FROM account_site JOIN account ON account.id = account_site.account_id WHERE site_id = gap.site_id "
+                "AND gone_since IS NULL AND removed_at IS NULL), account_id) "
+                "WHERE account_id = ? AND closed_at IS NULL",
+                (account_id,),
+            )
             self._db.execute("DELETE FROM gap WHERE account_id = ? AND closed_at IS NULL", (account_id,))
             AccountSite.update(gone_since=int(now)).where(
                 (AccountSite.account_id == account_id) & AccountSite.gone_since.is_null()
@@ -258,7 +266,8 @@ class Fleet:
                 self._db.rows("SELECT site_id, gone_since FROM account_site WHERE account_id = ?", (account_id,))
             )
             seen: list[tuple[int, int]] = []
-            for fact in facts:
+            # A site that moved between two pages of a list is listed twice: its last word counts.
+            for fact in {f.vendor_site_id: f for f in facts}.values():
                 row = known.get(fact.vendor_site_id)
                 site_id = self._insert_site(vendor, fact, at) if row is None else int(row["id"])
                 if row is not None:
@@ -327,7 +336,7 @@ class Fleet:
             for name in values:
                 old, new = getattr(before, name, None), getattr(after, name, None)
                 if old != new:
-                    self._flip("site", site_id, name, str(old), str(new), "set by the user", now)
+                    self._flip("site", site_id, name, _text(old), _text(new), "set by the user", now)
 
     def sites(self, *, archived: bool = False) -> list[SiteRow]:
         """Every site, by id; with `archived`, also those that no connected account reaches."""
@@ -370,7 +379,7 @@ class Fleet:
                 r["vendor_device_id"]: r for r in self._db.dicts("SELECT * FROM device WHERE site_id = ?", (site.id,))
             }
             ids = {key: int(row["id"]) for key, row in rows.items()}
-            listed = list(facts)
+            listed = list({f.vendor_device_id: f for f in facts}.values())
             for fact in listed:
                 row = rows.get(fact.vendor_device_id)
                 values = {column: getattr(fact, column) for column in _DEVICE_COLUMNS}
@@ -385,10 +394,11 @@ class Fleet:
                     changed = {c: v for c, v in values.items() if v is not None and row[c] != v}
                     if changed:
                         Device.update(**changed).where(Device.id == row["id"]).execute(self._db.peewee)
-                    if "status" in changed:
-                        self._flip(
-                            "device", row["id"], "status", row["status"], changed["status"], "said by the vendor", now
-                        )
+                    for what in ("status", "serial_number"):
+                        if what in changed and (what == "status" or row[what]):
+                            self._flip("device", row["id"], what, row[what], changed[what], "said by the vendor", now)
+                    if "serial_number" in changed and row["serial_number"]:
+                        self._timeseries.expect_new_base(int(row["id"]))
             if complete:
                 self._retire_missing(rows, {f.vendor_device_id for f in listed}, now)
                 for fact in listed:
@@ -435,6 +445,10 @@ class Fleet:
         Flip.insert(
             at=int(now), subject=subject, subject_id=subject_id, what=what, before=before, after=after, reason=reason
         ).execute(self._db.peewee)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _site_values(fact: SiteFacts) -> dict[str, Any]:

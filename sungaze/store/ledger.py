@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import math
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -80,10 +81,11 @@ class Ledger:
         `history` marks a call that buys history, which the planner keeps within its own share.
         """
         with self._db.transaction(durable=True):
+            at = self._not_before_the_last(scope, now)
             until = self._barred_until(scope, windows, now)
             if until is not None:
                 return until
-            self._db.execute("INSERT INTO call (scope, at) VALUES (?, ?)", (scope, now))
+            self._db.execute("INSERT INTO call (scope, at) VALUES (?, ?)", (scope, at))
             self._db.execute("DELETE FROM call WHERE scope = ? AND at < ?", (scope, now - 2 * MINUTE_S))
             for window in windows:
                 if window.window != "minute":
@@ -96,11 +98,28 @@ class Ledger:
                     )
         return None
 
+    def _not_before_the_last(self, scope: str, now: float) -> float:
+        """The instant to put a call down at: never before the last one, whatever the clock does.
+
+        A thread that waited for its turn has an older `now` than the one before it. A clock that was set back by more
+        than that leaves calls in its future: they were made by now at the latest, and would bar the scope for as long
+        as the clock was wrong.
+        """
+        last = self._db.scalar("SELECT max(at) FROM call WHERE scope = ?", (scope,))
+        if last is None or last <= now:
+            return now
+        if last - now <= MINUTE_S:
+            return float(last)
+        self._db.execute("UPDATE call SET at = ? WHERE scope = ? AND at > ?", (now, scope, now))
+        return now
+
     def _barred_until(self, scope: str, windows: Sequence[Window], now: float) -> float | None:
         blocked = self._db.scalar("SELECT until FROM quota_block WHERE scope = ? AND until > ?", (scope, now))
         waits = [float(blocked)] if blocked is not None else []
         for window in windows:
-            if window.window == "minute":
+            if window.window == "minute" and window.limit < 1:
+                waits.append(now + MINUTE_S)
+            elif window.window == "minute":
                 recent = self._db.rows(
                     "SELECT at FROM call WHERE scope = ? AND at > ? ORDER BY at DESC LIMIT ?",
                     (scope, now - MINUTE_S, window.limit),
@@ -127,7 +146,7 @@ class Ledger:
                 recent = self._db.rows(
                     "SELECT at FROM call WHERE scope = ? AND at > ? ORDER BY at", (scope, now - MINUTE_S)
                 )
-                resets = int(recent[0][0] + MINUTE_S) if recent else int(now)
+                resets = math.ceil(recent[0][0] + MINUTE_S) if recent else int(now)
                 found.append(Standing("minute", len(recent), window.limit, resets))
             else:
                 start, end = window_span(window.window, now)
@@ -147,7 +166,8 @@ class Ledger:
         with self._db.transaction():
             self._db.execute(
                 "INSERT INTO quota_block (scope, until, reason) VALUES (?, ?, ?) ON CONFLICT (scope) DO UPDATE SET "
-                "until = max(until, excluded.until), reason = excluded.reason",
+                "until = max(until, excluded.until), "
+                "reason = CASE WHEN excluded.until >= until THEN excluded.reason ELSE reason END",
                 (scope, until, reason),
             )
 

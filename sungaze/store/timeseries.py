@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from sungaze import clock
+from sungaze.clock import EARLIEST, LATEST
 from sungaze.model import DAY_S, METRICS, SITE_DEVICE_ID, Kind, Reading, Span
 from sungaze.store.database import Database
 
@@ -20,8 +22,11 @@ IMPOSSIBLE: Final = 1e12
 """Beyond a terawatt or a terawatt-hour of lifetime no single site can be."""
 CONFIRMATIONS: Final = 3
 """Readings in a row that make a fallen counter's new base believable."""
+FELL: Final = "the counter fell"
+"""The quarantine's reason for a counter's reading that may yet be confirmed."""
 RESOLUTIONS: Final = {"5m": 300, "15m": 900, "1h": 3600, "1d": DAY_S}
 
+_FIND_SERIES = "SELECT id FROM series WHERE site_id = ? AND device_id = ? AND metric = ? AND interval_s = ?"
 _UPSERT = (
     "INSERT INTO sample (series_id, timestamp, value) VALUES (?, ?, ?) "
     "ON CONFLICT (series_id, timestamp) DO UPDATE SET value = excluded.value WHERE value <> excluded.value"
@@ -80,7 +85,6 @@ class TimeSeries:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._ids: dict[tuple[int, int, str, int], int] = {}
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -97,7 +101,7 @@ class TimeSeries:
 
         `devices` maps vendor_device_id to device id. A reading of a metric that is not in the closed list or of a
         device that is not known is dropped. What cannot be is written to the quarantine instead, with its reason.
-        All in one transaction, or in the one that is open.
+        All in one transaction, or in the one that is open. A negative zero comes back as zero (SQLite keeps none).
         """
         groups: dict[tuple[str, str, int], list[Reading]] = {}
         for reading in readings:
@@ -115,74 +119,125 @@ class TimeSeries:
                 if device_id is None or metric not in METRICS:
                     continue
                 low, high = bounds(metric, interval_s, vendor_device_id, rating)
-                rows = [(r.timestamp, r.value) for r in group if low <= r.value <= high]
+                rows = [
+                    (r.timestamp, r.value) for r in group if low <= r.value <= high and EARLIEST <= r.timestamp < LATEST
+                ]
                 if len(rows) < len(group):
-                    refused += [Refusal(r, _why(r.value, low, high)) for r in group if not low <= r.value <= high]
+                    refused += [Refusal(r, why) for r in group if (why := _why(r, low, high))]
                 if not rows:
                     continue
                 series_id = self.series_id(SeriesKey(site_id, device_id, metric, interval_s))
                 if METRICS[metric].kind is Kind.COUNTER:
-                    rows, fallen = self._hold_fallen(series_id, rows, now)
-                    refused += [
-                        Refusal(Reading(vendor_device_id, metric, interval_s, t, v), "the counter fell")
-                        for t, v in fallen
-                    ]
+                    where = (site_id, vendor_device_id, metric, interval_s)
+                    rows, fallen = self._hold_fallen(series_id, where, dict(rows), now)
+                    refused += [Refusal(Reading(vendor_device_id, metric, interval_s, t, v), FELL) for t, v in fallen]
                 changed += self._db.executemany(_UPSERT, [(series_id, t, v) for t, v in rows])
                 taken += len(rows)
             self._quarantine(site_id, refused, now)
         return Written(taken, changed, tuple(refused))
 
     def series_id(self, key: SeriesKey) -> int:
-        """The id of a series, made if there is none yet. Call it inside a transaction."""
+        """The id of a series, made if there is none yet. Call it inside a transaction.
+
+        Looked up each time and never remembered: an id of a transaction that is rolled back would outlive it.
+        """
         parts = (key.site_id, key.device_id, key.metric, key.interval_s)
-        known = self._ids.get(parts)
-        if known is not None:
-            return known
-        # Asked again, not remembered, after an insert: a transaction that is rolled back must leave no id behind.
-        find = "SELECT id FROM series WHERE site_id = ? AND device_id = ? AND metric = ? AND interval_s = ?"
-        found = self._db.scalar(find, parts)
+        found = self._db.scalar(_FIND_SERIES, parts)
         if found is None:
             self._db.execute("INSERT INTO series (site_id, device_id, metric, interval_s) VALUES (?, ?, ?, ?)", parts)
-            return int(self._db.scalar(find, parts))
-        self._ids[parts] = int(found)
+            found = self._db.scalar(_FIND_SERIES, parts)
         return int(found)
 
+    def expect_new_base(self, device_id: int) -> None:
+        """A device has a new serial number: the next lower reading of its counters is a new base, not a fault."""
+        counters = [name for name, metric in METRICS.items() if metric.kind is Kind.COUNTER]
+        with self._db.transaction():
+            self._db.execute(
+                "INSERT INTO counter_watch (series_id, falls, value, timestamp) SELECT series.id, ?, 0, max(timestamp) "
+                "FROM series JOIN sample ON sample.series_id = series.id "
+                f"WHERE device_id = ? AND metric IN ({','.join('?' * len(counters))}) GROUP BY series.id "
+                "ON CONFLICT (series_id) DO UPDATE SET falls = excluded.falls",
+                (CONFIRMATIONS, device_id, *counters),
+            )
+
     def _hold_fallen(
-        self, series_id: int, rows: list[tuple[int, float]], now: float
+        self, series_id: int, key: tuple[int, str, str, int], new: dict[int, float], now: float
     ) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
-        accepted: list[tuple[int, float]] = []
-        fallen: list[tuple[int, float]] = []
-        for timestamp, value in sorted(rows):
-            last = accepted[-1] if accepted else None
-            if last is None:
-                last = self._db.row(
-                    "SELECT timestamp, value FROM sample WHERE series_id = ? AND timestamp < ? "
-                    "ORDER BY timestamp DESC LIMIT 1",
-                    (series_id, timestamp),
-                )
-            if last is None or value >= last[1]:
-                accepted.append((timestamp, value))
-                self._db.execute("DELETE FROM counter_watch WHERE series_id = ?", (series_id,))
+        """The readings of a counter that count, and those set aside because it fell.
+
+        Each is held against the one before it in time, stored or new. Where one is lower, what is stored after it has
+        the word: it confirmed the lower base already, or it refuted it, so that an answer that comes twice changes
+        nothing. With nothing stored after it, it is set aside, or it is the one that confirms the base; the ones set
+        aside before it are then taken with it.
+        """
+        first, last = min(new), max(new)
+        stored = dict(
+            self._db.rows(
+                "SELECT timestamp, value FROM sample WHERE series_id = ?1 AND timestamp BETWEEN "
+                "COALESCE((SELECT max(timestamp) FROM sample WHERE series_id = ?1 AND timestamp < ?2), ?2) AND "
+                "COALESCE((SELECT min(timestamp) FROM sample WHERE series_id = ?1 AND timestamp > ?3), ?3)",
+                (series_id, first, last),
+            )
+        )
+        held = self._db.row("SELECT falls, timestamp FROM counter_watch WHERE series_id = ?", (series_id,))
+        watch = held
+        after = sorted(stored)
+        accepted: dict[int, float] = {}
+        fallen: dict[int, float] = {}
+        before: tuple[int, float] | None = None
+        for timestamp in sorted(stored.keys() | new.keys()):
+            if timestamp not in new:
+                before = (timestamp, stored[timestamp])
                 continue
-            watch = self._db.row("SELECT falls, timestamp FROM counter_watch WHERE series_id = ?", (series_id,))
-            falls = 1 if watch is None else watch[0] + (timestamp > watch[1])
-            if falls >= CONFIRMATIONS:
-                accepted.append((timestamp, value))
-                self._db.execute("DELETE FROM counter_watch WHERE series_id = ?", (series_id,))
-                self._db.execute(
-                    "INSERT INTO flip (at, subject, subject_id, what, before, after, reason) "
-                    "VALUES (?, 'series', ?, 'counter base', ?, ?, ?)",
-                    (int(now), series_id, str(last[1]), str(value), f"{CONFIRMATIONS} readings in a row were lower"),
-                )
-            else:
-                fallen.append((timestamp, value))
-                self._db.execute(
-                    "INSERT INTO counter_watch (series_id, falls, value, timestamp) VALUES (?, ?, ?, ?) "
-                    "ON CONFLICT (series_id) DO UPDATE SET falls = excluded.falls, value = excluded.value, "
-                    "timestamp = excluded.timestamp",
-                    (series_id, falls, value, timestamp),
-                )
-        return accepted, fallen
+            value = new[timestamp]
+            following = bisect_left(after, timestamp)
+            if before is not None and value < before[1]:
+                if following < len(after) and stored[after[following]] >= before[1]:
+                    fallen[timestamp] = value  # what came after has refuted it
+                    continue
+                if following == len(after):
+                    newer = watch is None or timestamp > watch[1]
+                    falls = (watch[0] if watch else 0) + newer
+                    if falls < CONFIRMATIONS or not newer:
+                        fallen[timestamp] = value
+                        watch = (falls, timestamp if watch is None else max(timestamp, watch[1]))
+                        continue
+                    released = self._release(key, before[0], timestamp)
+                    released |= {t: v for t, v in fallen.items() if before[0] < t < timestamp}
+                    fallen = {t: v for t, v in fallen.items() if t not in released}
+                    accepted |= released
+                    why = "a new serial number" if falls > CONFIRMATIONS else f"{falls} readings in a row were lower"
+                    self._db.execute(
+                        "INSERT INTO flip (at, subject, subject_id, what, before, after, reason) "
+                        "VALUES (?, 'series', ?, 'counter base', ?, ?, ?)",
+                        (int(now), series_id, str(before[1]), str(value), why),
+                    )
+                    watch = None
+            if watch is not None and timestamp > watch[1]:
+                watch = None
+            accepted[timestamp] = value
+            before = (timestamp, value)
+        if watch is None and held is not None:
+            self._db.execute("DELETE FROM counter_watch WHERE series_id = ?", (series_id,))
+        elif watch is not None and watch != held:
+            self._db.execute(
+                "INSERT INTO counter_watch (series_id, falls, value, timestamp) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (series_id) DO UPDATE SET falls = excluded.falls, value = excluded.value, "
+                "timestamp = excluded.timestamp",
+                (series_id, watch[0], fallen.get(watch[1], 0.0), watch[1]),
+            )
+        return list(accepted.items()), list(fallen.items())
+
+    def _release(self, key: tuple[int, str, str, int], after: int, before: int) -> dict[int, float]:
+        """What was set aside of a fallen counter between two moments, taken out of the quarantine."""
+        where = (
+            "site_id = ? AND vendor_device_id = ? AND metric = ? AND interval_s = ? AND timestamp > ? "
+            "AND timestamp < ? AND reason = ?"
+        )
+        parameters = (*key, after, before, FELL)
+        found = self._db.rows(f"SELECT timestamp, value FROM quarantine WHERE {where}", parameters)
+        self._db.execute(f"DELETE FROM quarantine WHERE {where}", parameters)
+        return {int(t): float(v) for t, v in found}
 
     def _quarantine(self, site_id: int, refused: Sequence[Refusal], now: float) -> None:
         if refused:
@@ -196,7 +251,7 @@ class TimeSeries:
                         r.reading.vendor_device_id,
                         r.reading.metric_name,
                         r.reading.interval_s,
-                        r.reading.timestamp,
+                        min(max(r.reading.timestamp, -LATEST), LATEST),
                         repr(r.reading.value),
                         r.reason,
                         int(now),
@@ -255,10 +310,7 @@ class TimeSeries:
 
     def raw(self, key: SeriesKey, span: Span) -> list[tuple[int, float]]:
         """The samples of one series whose interval starts in the span, oldest first."""
-        series = self._db.scalar(
-            "SELECT id FROM series WHERE site_id = ? AND device_id = ? AND metric = ? AND interval_s = ?",
-            (key.site_id, key.device_id, key.metric, key.interval_s),
-        )
+        series = self._db.scalar(_FIND_SERIES, (key.site_id, key.device_id, key.metric, key.interval_s))
         if series is None:
             return []
         return [
@@ -283,9 +335,15 @@ class TimeSeries:
     ) -> Points:
         """A metric over a span, at the resolution asked for.
 
-        `raw` gives one interval length, the finest there is unless one is named. Coarser ones give (start, sum) for
-        sums and (start, mean, min, max) for the rest, from one interval length only; `1d` takes, for each local day
-        (which needs the zone), the finest length that covers that day. A day or a bucket without samples is left out.
+        A point counts by its start. `raw` gives one interval length, the finest there is unless one is named. Coarser
+        ones give (start, sum) for sums and (start, mean, min, max) for the rest (a counter's mean is its last
+        reading), from one interval length only, hours beginning at the zone's own; a length coarser than asked for
+        comes as it is. A bucket without samples is left out.
+
+        `1d` takes, for each local day (which needs the zone), the finest length that covers the whole of it, by count.
+        A vendor that lists no intervals at night (Enphase) never covers a day with them: its own figure for the day
+        stands then, and a day that has neither is left out, because a part must not look like the whole. The running
+        day is the vendor's figure so far. Only means without a complete length are taken from what there is.
         """
         lengths = self.intervals(site_id, device_id, metric)
         if interval_s is not None:
@@ -296,14 +354,16 @@ class TimeSeries:
         if resolution == "1d":
             return Points(DAY_S, self._days(site_id, device_id, metric, span, lengths, timezone))
         finest = lengths[0]
-        bucket = RESOLUTIONS.get(resolution, 0)
-        rows = self.raw(SeriesKey(site_id, device_id, metric, finest), span)
-        if bucket <= finest and finest:
-            bucket = finest
+        key = SeriesKey(site_id, device_id, metric, finest)
         if resolution == "raw":
-            return Points(finest, [(float(t), v) for t, v in rows])
-        shift = _offset_within_hour(span.start, timezone) if bucket > 900 else 0
-        return Points(bucket, list(_fold(rows, kind, bucket, shift)))
+            return Points(finest, [(float(t), v) for t, v in self.raw(key, span)])
+        bucket = RESOLUTIONS[resolution]
+        if bucket <= finest:
+            return Points(finest, [(float(t), *_summary([v], kind)) for t, v in self.raw(key, span)])
+        rows = self.raw(key, Span(span.start, span.end + bucket))
+        shift = _shift(timezone) if bucket > 900 else lambda _: 0
+        folded = _fold(rows, kind, bucket, shift)
+        return Points(bucket, [row for row in folded if span.start <= row[0] < span.end])
 
     def _days(
         self, site_id: int, device_id: int, metric: str, span: Span, lengths: list[int], timezone: str | None
@@ -321,12 +381,12 @@ class TimeSeries:
         for _, day in days:
             if not span.start <= day.start < span.end:
                 continue
-            for length in lengths:
-                inside = [(t, v) for t, v in by_length[length] if day.start <= t < day.end]
-                if not inside or (kind is Kind.SUM and not _covers(inside, length, day)):
-                    continue
-                rows.append((float(day.start), *_summary([v for _, v in inside], kind)))
-                break
+            inside = {s: _between(by_length[s], day) for s in lengths}
+            whole_ones = [s for s in lengths if _covers(len(inside[s]), s, day)]
+            partial = [s for s in lengths if inside[s]] if kind is not Kind.SUM else []
+            length = next(iter(whole_ones or partial), None)
+            if length is not None:
+                rows.append((float(day.start), *_summary([v for _, v in inside[length]], kind)))
         return rows
 
     def latest(
@@ -352,28 +412,54 @@ def bounds(metric: str, interval_s: int, vendor_device_id: str, rating: Rating) 
     entry = METRICS[metric]
     watts = rating.devices_w.get(vendor_device_id) if vendor_device_id else None
     watts = watts or rating.site_w
-    if not entry.production or not watts:
+    if entry.kind is Kind.COUNTER:
+        return 0.0, IMPOSSIBLE
+    if not entry.production or not watts or (entry.kind is Kind.SUM and interval_s <= 0):
         return -IMPOSSIBLE, IMPOSSIBLE
     most = watts if entry.kind is Kind.MEAN else watts * interval_s / 3600
     return -0.02 * most, 3 * most
 
 
-def _why(value: float, low: float, high: float) -> str:
-    if math.isnan(value) or math.isinf(value):
+def _why(reading: Reading, low: float, high: float) -> str:
+    if not math.isfinite(reading.value):
         return "not a number"
-    return f"below {low:.0f}" if value < low else f"above {high:.0f}"
+    if not EARLIEST <= reading.timestamp < LATEST:
+        return "at no time that can be"
+    return f"below {low:.0f}" if reading.value < low else f"above {high:.0f}" if reading.value > high else ""
 
 
-def _offset_within_hour(instant: int, timezone: str | None) -> int:
+def _shift(timezone: str | None) -> Callable[[int], int]:
+    """By how much the zone's hours begin after those of UTC, at an instant, s.
+
+    Half-hour zones, and Lord Howe, whose daylight saving is half an hour. Asked once a UTC day where nothing changes
+    in it, because a month of five minutes has 9,000 rows.
+    """
     tz = clock.zone(timezone)
     if tz is None:
-        return 0
-    offset = dt.datetime.fromtimestamp(instant, tz).utcoffset()
-    return int(offset.total_seconds()) % 3600 if offset else 0
+        return lambda _: 0
+    known: dict[int, int | None] = {}
+
+    def offset(instant: int) -> int:
+        found = dt.datetime.fromtimestamp(instant, tz).utcoffset()
+        return int(found.total_seconds()) % 3600 if found else 0
+
+    def shift(instant: int) -> int:
+        day = instant // DAY_S
+        if day not in known:
+            first, last = offset(day * DAY_S), offset((day + 1) * DAY_S)
+            known[day] = first if first == last else None
+        settled = known[day]
+        return offset(instant) if settled is None else settled
+
+    return shift
 
 
-def _covers(rows: Sequence[tuple[int, float]], length: int, day: Span) -> bool:
-    return length == DAY_S or (length > 0 and len(rows) * length >= day.end - day.start)
+def _between(rows: Sequence[tuple[int, float]], span: Span) -> Sequence[tuple[int, float]]:
+    return rows[bisect_left(rows, (span.start, -math.inf)) : bisect_left(rows, (span.end, -math.inf))]
+
+
+def _covers(count: int, length: int, day: Span) -> bool:
+    return count > 0 if length == DAY_S else count * length >= day.end - day.start if length > 0 else False
 
 
 def _summary(values: list[float], kind: Kind) -> tuple[float, ...]:
@@ -384,10 +470,13 @@ def _summary(values: list[float], kind: Kind) -> tuple[float, ...]:
     return (math.fsum(values) / len(values), min(values), max(values))
 
 
-def _fold(rows: Sequence[tuple[int, float]], kind: Kind, bucket: int, shift: int) -> Iterator[tuple[float, ...]]:
+def _fold(
+    rows: Sequence[tuple[int, float]], kind: Kind, bucket: int, shift_at: Callable[[int], int]
+) -> Iterator[tuple[float, ...]]:
     start: int | None = None
     values: list[float] = []
     for timestamp, value in rows:
+        shift = shift_at(timestamp)
         begins = (timestamp + shift) // bucket * bucket - shift
         if begins != start:
             if start is not None:

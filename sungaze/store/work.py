@@ -70,15 +70,17 @@ class Work:
                 (account_id, resource, site_id, next_due, priority),
             )
 
-    def claim_looks(self, account_id: int, now: float, limit: int, owner: str) -> list[int]:
+    def claim_looks(
+        self, account_id: int, now: float, limit: int, owner: str, *, priority_at_most: int = 1 << 30
+    ) -> list[int]:
         """The ids of looks that are due, most urgent first, now leased to `owner`."""
         with self._db.transaction():
             ids = [
                 row[0]
                 for row in self._db.rows(
                     "SELECT id FROM due WHERE account_id = ? AND next_due <= ? AND (lease_until IS NULL OR "
-                    "lease_until <= ?) ORDER BY priority, next_due LIMIT ?",
-                    (account_id, now, now, limit),
+                    "lease_until <= ?) AND priority <= ? ORDER BY priority, next_due LIMIT ?",
+                    (account_id, now, now, priority_at_most, limit),
                 )
             ]
             self._db.executemany(
@@ -150,8 +152,12 @@ class Work:
         return None if found is None else float(found)
 
     def release_all(self) -> None:
-        """Free every lease: this process is the only one that works on the store, and it has just started."""
+        """Free every lease: this process is the only one that works on the store, and it has just started.
+
+        One that was killed left its own behind, and waiting for them to expire would stop all polling.
+        """
         with self._db.transaction():
+            self._db.execute("DELETE FROM lease")
             for table in ("due", "gap"):
                 self._db.execute(
                     f"UPDATE {table} SET lease_owner = NULL, lease_until = NULL WHERE lease_until IS NOT NULL"
@@ -184,7 +190,7 @@ class Work:
                 "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (account_id, site_id, resource, s.start, s.end, reason, priority, not_before or now, int(now))
-                    for s in spans
+                    for s in dict.fromkeys(spans)
                     if (s.start, s.end) not in owed
                 ],
             )
@@ -296,13 +302,12 @@ class Work:
     def last_fetches(self, resources: Sequence[str]) -> dict[int, int]:
         """When each site was last asked for one of these resources with success."""
         marks = ",".join("?" * len(resources))
-        return dict(
-            self._db.rows(
-                f"SELECT site_id, max(last_ok) FROM due WHERE resource IN ({marks}) AND last_ok IS NOT NULL "
-                "GROUP BY site_id",
-                resources,
-            )
+        found = self._db.rows(
+            f"SELECT site_id, max(last_ok) FROM due WHERE resource IN ({marks}) AND last_ok IS NOT NULL "
+            "GROUP BY site_id",
+            resources,
         )
+        return {site_id: int(at) for site_id, at in found}
 
     def last_fetch_of_account(self, account_id: int) -> int | None:
         """When an account last brought anything."""
