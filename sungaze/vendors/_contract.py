@@ -43,7 +43,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that the vendor sells; `gives` names the resources beyond `sites` that it opens."""
+    """A plan that the vendor sells; `gives` names the resources per site that it opens."""
 
     id: str
     label: str
@@ -70,13 +70,14 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
     `per_site` false means one call serves the account. `every_s` is the pause between two looks by day; `night` says
     whether it is worth asking while the sun is down. `calls` is what one look costs at the least. `order` decides
-    which goes first among equals.
+    which goes first among equals. `after_midnight` has a daily figure asked soon after the site's day has ended.
     """
 
     id: str
     per_site: bool
     every_s: int
     night: bool = False
+    after_midnight: bool = False
     calls: int = 1
     order: int = 50
 
@@ -132,12 +133,16 @@ class Response(msgspec.Struct, frozen=True):
     body: bytes
     path: str
 
+    def __repr__(self) -> str:
+        # A body may hold tokens.
+        return f"Response(status={self.status}, path={self.path!r})"
+
 
 class Session(Protocol):
     """The door to one account's vendor (`_session.HttpSession`).
 
-    `request` spends the quota before it sends, retries what may be retried, and returns any answer whose status the
-    caller asked for in `accept`, or raises a VendorError.
+    `request` spends the quota before it sends, retries what may be retried, and returns the answer whatever its
+    status, or raises a VendorError.
     """
 
     def request(
@@ -170,6 +175,15 @@ class Access(msgspec.Struct, kw_only=True):
     login_lease: Callable[[], Any]
     now: Callable[[], float]
 
+    def __repr__(self) -> str:
+        # The credentials stay out of every log and traceback.
+        return f"Access(method={self.method!r}, plan={self.plan.id!r})"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be told: the credentials, and what the login has had remembered."""
+        return (*self.credentials.values(), *self.recall().values())
+
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """What a credential sees, before anything is saved."""
@@ -183,8 +197,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 class SiteRef(msgspec.Struct, frozen=True, kw_only=True):
     """A site as a connector needs it to ask and to read: `timezone` None means not known yet.
 
-    `devices` are the vendor_device_ids by type that are known so far, `last_energy_at` the newest energy that a list
-    spoke of.
+    `device_types` are those known so far, `last_energy_at` the newest energy that a list spoke of.
     """
 
     vendor_site_id: str

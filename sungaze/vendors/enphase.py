@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -39,7 +40,7 @@ from sungaze.vendors._contract import (
     SiteRef,
     Vendor,
 )
-from sungaze.vendors._session import decode, looks_like_html
+from sungaze.vendors._session import complaint, decode, figure, looks_like_html, numeral, retry_after, words
 
 NAME: Final = "Enphase"
 MICRO_S: Final = 300
@@ -48,8 +49,9 @@ PANEL_PAGE: Final = 20
 OLDEST_S: Final = 2 * 365 * DAY_S - DAY_S
 """Telemetry reaches two years back (3.4 [doc]); its oldest day is left alone, so that a slow clock asks not too far."""
 
-_SITE_LEVEL: Final = frozenset({"curve", "summary", "daily", "inverters"})
-_DEVICE_LEVEL: Final = _SITE_LEVEL | {"devices", "panels"}
+_SITE_LEVEL: Final = frozenset({"curve", "summary", "daily", "inverters", "devices"})
+"""The inventory is among Watt's calls in the page's own arithmetic (section 6), and worth its call a week."""
+_DEVICE_LEVEL: Final = _SITE_LEVEL | {"panels"}
 
 VENDOR: Final = Vendor(
     id="enphase",
@@ -124,7 +126,7 @@ VENDOR: Final = Vendor(
         Resource(id="devices", per_site=True, every_s=7 * DAY_S, night=True, order=40),
         Resource(id="panels", per_site=True, every_s=3 * 3_600, calls=2, order=50),
         Resource(id="inverters", per_site=True, every_s=DAY_S, order=60),
-        Resource(id="daily", per_site=True, every_s=DAY_S, night=True, order=70),
+        Resource(id="daily", per_site=True, every_s=DAY_S, night=True, after_midnight=True, order=70),
     ),
     late_min=45,
     stale_min=120,
@@ -150,6 +152,9 @@ class _Token(msgspec.Struct):
     access_token: str
     refresh_token: str
     expires_in: Number
+
+    def __repr__(self) -> str:
+        return "_Token()"
 
 
 class _Address(msgspec.Struct):
@@ -209,7 +214,7 @@ class _Panels(msgspec.Struct):
 
 
 class _Lifetime(msgspec.Struct):
-    production: list[Number | None] = msgspec.field(default_factory=list)
+    production: list[Number | None] | None = None
     micro_production: list[Number | None] | None = None
     start_date: str | None = None
 
@@ -230,7 +235,7 @@ class _Device(msgspec.Struct):
 
 
 class _Devices(msgspec.Struct):
-    devices: dict[str, list[_Device]]
+    devices: dict[str, list[_Device] | None]
 
 
 class _Amount(msgspec.Struct):
@@ -241,12 +246,13 @@ class _Amount(msgspec.Struct):
 class _Micro(msgspec.Struct):
     serial_number: str
     model: str | None = None
+    status: str | None = None
     energy: _Amount | None = None
     last_report_date: Number | str | None = None
 
 
 class _Envoy(msgspec.Struct):
-    micro_inverters: list[_Micro]
+    micro_inverters: list[_Micro] | None = None
 
 
 # -- login and calls -------------------------------------------------------------------------------------------------
@@ -265,38 +271,44 @@ class Enphase:
         return Probe(sites=tuple(map(read_system, page.systems)), total=page.total, panels=panels, notes=notes)
 
     def list_sites(self, access: Access) -> Answer:
-        """Every system of the account; one call for each hundred."""
-        sites: list[SiteFacts] = []
+        """Every system of the account; one call for each hundred.
+
+        A list that ends before its own total is not complete: nothing in it says that a system has gone.
+        """
+        sites: dict[str, SiteFacts] = {}
         number = 1
         while True:
             page = decode(self._get(access, "/api/v4/systems", _page(number)), _Systems, NAME, "systems")
-            sites += map(read_system, page.systems)
-            if number * PAGE >= page.total:
-                return Answer(sites=sites, complete=True)
-            if not page.systems:
-                return Answer(sites=sites, complete=False)
+            before = len(sites)
+            sites |= {site.vendor_site_id: site for site in map(read_system, page.systems)}
+            if number * PAGE >= page.total or len(sites) == before:
+                return Answer(sites=list(sites.values()), complete=len(sites) >= page.total)
             number += 1
 
     def fetch(self, access: Access, resource: str, site: SiteRef, span: Span) -> Answer:
         """One look at one resource of one system."""
-        path = f"/api/v4/systems/{site.vendor_site_id}"
+        path = f"/api/v4/systems/{quote(site.vendor_site_id, safe='')}"
         tz = clock.zone(site.timezone)
-        if resource == "curve":
-            start = max(span.start, int(access.now()) - OLDEST_S)
+        now = int(access.now())
+        if resource in {"curve", "panels"}:
+            start = max(span.start, now - OLDEST_S)
+            if start >= min(span.end, now):
+                return Answer()
+            covered = Span(start, min(start + DAY_S, now))
+            if resource == "panels":
+                return self._panels(access, path, covered)
             window = [("start_at", str(start)), ("granularity", "day")]
-            curve = decode(
-                self._get(access, f"{path}/telemetry/production_micro", window), _Curve, NAME, "production_micro"
-            )
-            covered = Span(start, min(start + DAY_S, int(access.now())))
-            return Answer(readings=list(read_curve(curve, tz, covered)), covered=covered)
-        if resource == "panels":
-            return self._panels(access, path, span)
+            answer = self._get(access, f"{path}/telemetry/production_micro", window)
+            curve = decode(answer, _Curve, NAME, "production_micro")
+            return Answer(readings=list(read_curve(curve, tz, covered, now)), covered=covered)
         if resource == "summary":
             summary = decode(self._get(access, f"{path}/summary"), _Summary, NAME, "summary")
             return Answer(sites=[read_summary(summary)], readings=list(read_lifetime(summary)))
         if resource == "devices":
-            found = decode(self._get(access, f"{path}/devices"), _Devices, NAME, "devices")
-            return Answer(devices=list(read_devices(found)), devices_complete=True)
+            found = decode(self._get(access, f"{path}/devices", gated="devices"), _Devices, NAME, "devices")
+            devices = list(read_devices(found))
+            # A system has at least its gateway: an empty inventory is no reason to retire everything.
+            return Answer(devices=devices, devices_complete=bool(devices))
         if resource == "daily":
             return self._daily(access, path, span, tz)
         if resource == "inverters":
@@ -314,24 +326,25 @@ class Enphase:
             start += DAY_S
         return cuts[::-1]
 
-    def _panels(self, access: Access, path: str, span: Span) -> Answer:
-        start = max(span.start, int(access.now()) - OLDEST_S)
+    def _panels(self, access: Access, path: str, covered: Span) -> Answer:
         readings: list[Reading] = []
-        devices: list[DeviceFacts] = []
+        devices: dict[str, DeviceFacts] = {}
         number = 1
         while True:
             params = [
-                ("start_at", str(start)), ("granularity", "day"), ("page", str(number)), ("size", str(PANEL_PAGE)),
+                ("start_at", str(covered.start)), ("granularity", "day"), ("page", str(number)),
+                ("size", str(PANEL_PAGE)),
             ]  # fmt: skip
             answer = self._get(access, f"{path}/devices/micros/telemetry", params, gated="panels")
             page = decode(answer, _Panels, NAME, "micros/telemetry")
+            before = len(devices)
             for panel in page.devices:
-                devices.append(_micro_facts(panel.serial_number))
-                readings += read_panel(panel)
-            if len(page.devices) < PANEL_PAGE:
-                break
+                if panel.serial_number:
+                    devices[panel.serial_number] = _micro_facts(panel.serial_number)
+                    readings += read_panel(panel)
+            if len(page.devices) < PANEL_PAGE or len(devices) == before:
+                return Answer(devices=list(devices.values()), readings=readings, covered=covered)
             number += 1
-        return Answer(devices=devices, readings=readings, covered=Span(start, min(start + DAY_S, int(access.now()))))
 
     def _daily(self, access: Access, path: str, span: Span, tz: dt.tzinfo | None) -> Answer:
         if tz is None:
@@ -347,79 +360,96 @@ class Enphase:
         return Answer(readings=list(read_daily(lifetime, tz, last)), covered=covered)
 
     def _inverters(self, access: Access, site: SiteRef) -> Answer:
-        answer = Answer(devices=[])
+        readings: list[Reading] = []
+        devices: dict[str, DeviceFacts] = {}
         number = 1
         while True:
             params = [("site_id", site.vendor_site_id), ("page", str(number)), ("size", str(PAGE))]
-            response = self._get(access, "/api/v4/systems/inverters_summary_by_envoy_or_site", params)
+            response = self._get(
+                access, "/api/v4/systems/inverters_summary_by_envoy_or_site", params, gated="inverters"
+            )
             envoys = decode(response, list[_Envoy], NAME, "inverters_summary")
-            micros = [micro for envoy in envoys for micro in envoy.micro_inverters]
+            micros = [micro for envoy in envoys for micro in envoy.micro_inverters or ()]
+            before = len(devices)
             for micro in micros:
-                answer.devices.append(_micro_facts(micro.serial_number, micro.model))  # type: ignore[union-attr]
-                answer.readings += read_inverter(micro)
-            if len(micros) < PAGE:
-                return answer
+                if micro.serial_number:
+                    devices[micro.serial_number] = _micro_facts(micro.serial_number, micro.model, micro.status)
+                    readings += read_inverter(micro)
+            if len(micros) < PAGE or len(devices) == before:
+                return Answer(devices=list(devices.values()), readings=readings)
             number += 1
 
     def _get(
         self, access: Access, path: str, params: Iterable[tuple[str, str]] = (), *, gated: str | None = None
     ) -> Response:
-        for attempt in (1, 2):
-            headers = {
-                "Authorization": f"Bearer {self._token(access, renew=attempt == 2)}",
-                "key": access.credentials["api_key"],
-            }
+        refused: str | None = None
+        while True:
+            token = self._token(access, refused)
+            headers = {"Authorization": f"Bearer {token}", "key": access.credentials["api_key"]}
             response = access.session.request("GET", path, params=list(params), headers=headers)
             # A plan without the endpoint answers 401 as a dead token does: one new login tells them apart.
-            if response.status != 401 or attempt == 2:
-                break
-        _raise_for(response, access, gated)
-        return response
+            if response.status != 401 or refused is not None or _is_mismatch(response.body):
+                _raise_for(response, access, gated)
+                return response
+            refused = token
 
-    def _token(self, access: Access, *, renew: bool) -> str:
-        before = access.recall()
-        if before and not renew and float(before["expires_at"]) > access.now() + 60:
-            return before["access_token"]
-        with access.login_lease():
-            kept = access.recall()
-            if kept and kept != before and float(kept["expires_at"]) > access.now() + 60:
-                return kept["access_token"]
-            token = None
-            if kept:
-                token = self._grant(
-                    access, {"grant_type": "refresh_token", "refresh_token": kept["refresh_token"]}, quiet=True
-                )
-            if token is None:
-                token = self._grant(
-                    access,
-                    {
-                        "grant_type": "password",
-                        "username": access.credentials["username"],
-                        "password": access.credentials["password"],
-                    },
-                )
-            assert token is not None
-            access.remember(
-                {
-                    "access_token": token.access_token,
-                    "refresh_token": token.refresh_token,
-                    "expires_at": str(access.now() + float(token.expires_in)),
-                }
-            )
-            return token.access_token
+    def _token(self, access: Access, refused: str | None) -> str:
+        """A token that is alive and is not the `refused` one: the one remembered, or a new one under the lease."""
+        kept = _remembered(access)
+        if kept is not None and _is_alive(kept, refused, access.now()):
+            return kept["access_token"]
+        try:
+            with access.login_lease():
+                # Another holder of the lease may have renewed it meanwhile.
+                kept = _remembered(access)
+                if kept is not None and _is_alive(kept, refused, access.now()):
+                    return kept["access_token"]
+                return self._login(access, kept)
+        except TimeoutError:
+            raise Unavailable(
+                "Enphase is being logged in to by another task, which takes too long. What is known is kept; it is "
+                "asked again in a few minutes."
+            ) from None
 
-    def _grant(self, access: Access, form: Mapping[str, str], *, quiet: bool = False) -> _Token | None:
-        client = (access.credentials["client_id"], access.credentials["client_secret"])
-        response = access.session.request("POST", "/oauth/token", form=form, auth=client, free=True)
-        if response.status in {400, 401, 403}:
-            if quiet:
-                return None
+    def _login(self, access: Access, kept: Mapping[str, str] | None) -> str:
+        token = None
+        if kept is not None:
+            form = {"grant_type": "refresh_token", "refresh_token": kept["refresh_token"]}
+            token = self._grant(access, form)
+        if token is None:
+            username, password = access.credentials["username"], access.credentials["password"]
+            token = self._grant(access, {"grant_type": "password", "username": username, "password": password})
+        if token is None:
             raise NeedsReconnect(
                 "Enphase refuses this login: check the e-mail and password, and that API key, client ID and client "
                 "secret belong to one application. History is kept."
             )
+        access.remember(
+            {
+                "access_token": token.access_token,
+                "refresh_token": token.refresh_token,
+                "expires_at": str(access.now() + (numeral(token.expires_in) or 0.0)),
+            }
+        )
+        return token.access_token
+
+    def _grant(self, access: Access, form: Mapping[str, str]) -> _Token | None:
+        """A new pair, or None where the grant is refused."""
+        client = (access.credentials["client_id"], access.credentials["client_secret"])
+        response = access.session.request("POST", "/oauth/token", form=form, auth=client, free=True)
+        if response.status in {400, 401, 403} and not looks_like_html(response.body):
+            return None
         _raise_for(response, access, None)
         return decode(response, _Token, NAME, "oauth/token")
+
+
+def _remembered(access: Access) -> dict[str, str] | None:
+    kept = access.recall()
+    return kept if all(kept.get(name) for name in ("access_token", "refresh_token", "expires_at")) else None
+
+
+def _is_alive(kept: Mapping[str, str], refused: str | None, now: float) -> bool:
+    return kept["access_token"] != refused and (numeral(kept["expires_at"]) or 0.0) > now + 60
 
 
 def _page(number: int) -> list[tuple[str, str]]:
@@ -434,37 +464,50 @@ def _raise_for(response: Response, access: Access, gated: str | None) -> None:
         raise Unavailable(
             "Enphase is overloaded and answers with a web page. What is known is kept; it is asked again later.", 900
         )
-    message, details, period_end, period = _complaint(response.body)
+    content = complaint(response.body)
     if response.status == 401:
-        if "mismatch" in message.lower():
+        if _is_mismatch(response.body):
             raise NeedsReconnect(
                 "Enphase says that the API key and the client ID belong to different applications. Enter the three "
                 "values of one application again; history is kept."
             )
-        if gated:
+        if gated == "panels":
             raise NotEntitled(VENDOR.panels_note, gated)
+        if gated:
+            raise NotEntitled("Enphase's plan of this application does not give this. History is kept.", gated)
         raise NeedsReconnect("Enphase no longer accepts this login. Connect the account again; history is kept.")
     if response.status == 403:
         raise NotEntitled("Enphase does not let this account see that system any more. History is kept.", "system")
     if response.status == 429:
-        raise QuotaSpent(*_quota_end(period, period_end, access.now()))
+        raise _spent(words(content, "period"), numeral(content.get("period_end")), access.now())
     if response.status in {404, 405, 422, 501}:
+        reason = words(content, "details", "message", secrets=access.secrets) or "no reason given"
         raise Changed(
             f"Enphase refuses a question that it used to answer ({response.status} on {_kind(response.path)}: "
-            f"{details or message}). What is known is kept.",
+            f"{reason}). What is known is kept.",
             response.path,
         )
     raise Unavailable(
-        f"Enphase has trouble of its own ({response.status}). What is known is kept; it is asked again later."
+        f"Enphase has trouble of its own ({response.status}). What is known is kept; it is asked again later.",
+        retry_after(response.headers, 300),
     )
 
 
-def _quota_end(period: str, period_end: float | None, now: float) -> tuple[str, float]:
-    if period == "month":
-        until = period_end or _next_month(now)
-        return "Enphase's calls of this month are used up. Asking goes on with the new month.", max(until, now + 60)
-    until = period_end if period_end and now < period_end <= now + 120 else now + 60
-    return "Enphase's calls of this minute are used up.", until + 1
+def _is_mismatch(body: bytes) -> bool:
+    """Whether a refusal says that key and token are of different applications (section 2 [doc])."""
+    return "mismatch" in words(complaint(body), "message").lower()
+
+
+def _spent(period: str, period_end: float | None, now: float) -> QuotaSpent:
+    """Until the window's end, as far as it can be: a minute is over within two, a month within 32 days."""
+    ahead = period_end - now if period_end is not None else 0.0
+    if period.lower() == "month" or 120 < ahead <= 32 * DAY_S:
+        until = period_end if period_end is not None and 0 < ahead <= 32 * DAY_S else _next_month(now)
+        return QuotaSpent(
+            "Enphase's calls of this month are used up. Asking goes on with the new month.", max(until, now + 60)
+        )
+    until = period_end if period_end is not None and 0 < ahead <= 120 else now + 60
+    return QuotaSpent("Enphase's calls of this minute are used up.", until + 1)
 
 
 def _next_month(now: float) -> float:
@@ -474,28 +517,6 @@ def _next_month(now: float) -> float:
 
 def _kind(path: str) -> str:
     return "/".join("…" if part.isdigit() else part for part in path.split("/"))
-
-
-def _complaint(body: bytes) -> tuple[str, str, float | None, str]:
-    """Message, details, period end and period of an error body, whose every part may be of several types."""
-    try:
-        content = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return "", "", None, ""
-    if not isinstance(content, dict):
-        return "", "", None, ""
-
-    def text(name: str) -> str:
-        value = content.get(name)
-        return " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
-
-    end = content.get("period_end")
-    return (
-        text("message") or text("error"),
-        text("details"),
-        float(end) if isinstance(end, int | float) and not isinstance(end, bool) else None,
-        text("period"),
-    )
 
 
 # -- reading: from wire types to canonical values --------------------------------------------------------------------
@@ -531,18 +552,21 @@ def read_site_status(word: str | None) -> tuple[SiteStatus | None, Communication
     return SiteStatus.UNKNOWN, Communication.UNKNOWN, Production.UNKNOWN
 
 
-def read_device_status(word: str | None, active: bool | None) -> DeviceStatus:
-    """Status of a device by Enphase's word (section 5 [doc]); an inactive one is retired."""
+def read_device_status(word: str | None, active: bool | None, group: str = "micros") -> DeviceStatus:
+    """Status of a device by Enphase's word (section 5 [doc]); an inactive one is retired.
+
+    `micro` means that microinverters are silent: of a microinverter that it is, of another device that some are.
+    """
     word = (word or "unknown").lower()
     if active is False or word in _OUT_OF_SERVICE:
         return DeviceStatus.RETIRED
     if word in _FINE or word == "muted":
         return DeviceStatus.NORMAL
-    if word in {"comm", "micro"}:
+    if word == "comm" or (word == "micro" and group == "micros"):
         return DeviceStatus.OFFLINE
     if word in _FAULT:
         return DeviceStatus.FAULT
-    return DeviceStatus.WARNING if word in _MINOR else DeviceStatus.UNKNOWN
+    return DeviceStatus.WARNING if word in _MINOR or word == "micro" else DeviceStatus.UNKNOWN
 
 
 def read_system(system: _System) -> SiteFacts:
@@ -555,8 +579,8 @@ def read_system(system: _System) -> SiteFacts:
         status=status,
         communication=communication,
         production=production,
-        timezone=system.timezone,
-        address={name: value for name, value in parts.items() if value},
+        timezone=system.timezone if clock.zone(system.timezone) else None,
+        address={name: value for name, value in parts.items() if value} or None,
         connection=(system.connection_type or "").lower() or None,
         reference=system.reference,
         installed_on=_date(system.operational_at, system.timezone),
@@ -568,84 +592,95 @@ def read_system(system: _System) -> SiteFacts:
 def read_summary(summary: _Summary) -> SiteFacts:
     """Facts of a summary of today. A size of 0 is not known, never none (3.2 [doc])."""
     status, communication, production = read_site_status(summary.status)
+    size_w = numeral(summary.size_w)
     return SiteFacts(
         vendor_site_id=str(summary.system_id),
         status=status,
         communication=communication,
         production=production,
-        peak_power_kw=float(summary.size_w) / 1000 if summary.size_w and summary.size_w > 0 else None,
+        peak_power_kw=size_w / 1000 if size_w and size_w > 0 else None,
         last_report_at=_epoch(summary.last_report_at),
     )
 
 
 def read_lifetime(summary: _Summary) -> Iterator[Reading]:
-    """The lifetime counter: Enphase counts it up to the day before, so today is added (3.2 [doc]). Wh."""
+    """The lifetime counter: Enphase counts it up to the day before, so today is added (3.2 [doc]). Wh.
+
+    It is the meter's where one is fitted. Stamped by the newest interval, so that before sunrise the same figure
+    comes again at the same moment.
+    """
     at = _epoch(summary.last_interval_end_at)
-    if summary.energy_lifetime is not None and summary.energy_today is not None and at:
-        yield Reading("", "energy_lifetime_wh", 0, at, float(summary.energy_lifetime) + float(summary.energy_today))
+    before, today = numeral(summary.energy_lifetime), numeral(summary.energy_today)
+    # -1 stands for a figure that is not given, as in the list.
+    if at is not None and before is not None and today is not None and before >= 0 and today >= 0:
+        yield Reading("", "energy_lifetime_wh", 0, at, before + today)
 
 
-def read_curve(curve: _Curve, tz: dt.tzinfo | None, covered: Span) -> Iterator[Reading]:
+def read_curve(curve: _Curve, tz: dt.tzinfo | None, covered: Span, now: int) -> Iterator[Reading]:
     """Site power (mean W), energy (Wh) and devices reporting, by 5 minutes.
 
-    Where the answer covers a local day from its midnight on, also that day's energy so far; a finished day's figure
-    comes from the daily series instead.
+    Where the answer covers the running local day from its midnight up to `now`, also that day's energy so far; a
+    finished day's figure comes from the daily series instead.
     """
+    today = clock.local_day(clock.day_of(now, tz), tz) if tz is not None else None
+    so_far: list[float] = []
     for i in curve.intervals:
-        start = i.end_at - MICRO_S
+        start = _start_of(i)
         if i.powr is not None:
-            yield Reading("", "ac_power_w", MICRO_S, start, float(i.powr))
+            yield Reading("", "ac_power_w", MICRO_S, start, figure(i.powr))
         if i.enwh is not None:
-            yield Reading("", "energy_wh", MICRO_S, start, float(i.enwh))
+            yield Reading("", "energy_wh", MICRO_S, start, figure(i.enwh))
+            if today is not None and start >= today.start:
+                so_far.append(figure(i.enwh))
         if i.devices_reporting is not None:
-            yield Reading("", "devices_reporting", MICRO_S, start, float(i.devices_reporting))
-    if tz is None or not curve.intervals:
-        return
-    today = clock.local_day(clock.day_of(covered.end, tz), tz)
-    so_far = [i.enwh for i in curve.intervals if today.start <= i.end_at - MICRO_S < today.end and i.enwh is not None]
-    if covered.start <= today.start and so_far:
-        yield Reading("", "energy_wh", DAY_S, today.start, float(sum(so_far)))
+            yield Reading("", "devices_reporting", MICRO_S, start, figure(i.devices_reporting))
+    if today is not None and so_far and covered.start <= today.start and covered.end >= now:
+        yield Reading("", "energy_wh", DAY_S, today.start, sum(so_far))
 
 
 def read_panel(panel: _PanelCurve) -> Iterator[Reading]:
     """Power (mean W) and energy (Wh) of one microinverter, by 5 minutes."""
     key = f"micros:{panel.serial_number}"
     for i in panel.intervals:
+        start = _start_of(i)
         if i.powr is not None:
-            yield Reading(key, "ac_power_w", MICRO_S, i.end_at - MICRO_S, float(i.powr))
+            yield Reading(key, "ac_power_w", MICRO_S, start, figure(i.powr))
         if i.enwh is not None:
-            yield Reading(key, "energy_wh", MICRO_S, i.end_at - MICRO_S, float(i.enwh))
+            yield Reading(key, "energy_wh", MICRO_S, start, figure(i.enwh))
 
 
 def read_daily(lifetime: _Lifetime, tz: dt.tzinfo, last: dt.date) -> Iterator[Reading]:
     """Energy of each local day up to `last`, Wh. Trailing zeros are days not reported yet (3.5 [doc])."""
-    values = lifetime.micro_production if lifetime.micro_production else lifetime.production
+    values = lifetime.micro_production or lifetime.production
     if not values or not lifetime.start_date:
         return
     try:
         first = dt.date.fromisoformat(lifetime.start_date)
     except ValueError:
+        first = dt.date.min
+    if first.year < 1990:
         raise Changed(
             "Enphase names a day in a form that this version does not know. What is known is kept.",
             "energy_lifetime: start_date",
-        ) from None
+        )
     end = len(values)
     while end and not values[end - 1]:
         end -= 1
-    for shift, value in enumerate(values[:end]):
-        day = first + dt.timedelta(days=shift)
-        if value is not None and day <= last:
-            yield Reading("", "energy_wh", DAY_S, clock.midnight(day, tz), float(value))
+    for shift, value in enumerate(values[: max(0, min(end, (last - first).days + 1))]):
+        if value is not None:
+            day = first + dt.timedelta(days=shift)
+            yield Reading("", "energy_wh", DAY_S, clock.midnight(day, tz), figure(value))
 
 
 def read_inverter(micro: _Micro) -> Iterator[Reading]:
     """The lifetime counter of one microinverter, Wh, at its last report."""
     at = _instant(micro.last_report_date)
-    if micro.energy is None or micro.energy.value is None or at is None:
+    value = numeral(micro.energy.value) if micro.energy else None
+    if micro.energy is None or value is None or at is None:
         return
     scale = {"wh": 1.0, "kwh": 1e3, "mwh": 1e6}.get((micro.energy.units or "Wh").lower())
     if scale is not None:
-        yield Reading(f"micros:{micro.serial_number}", "energy_lifetime_wh", 0, at, float(micro.energy.value) * scale)
+        yield Reading(f"micros:{micro.serial_number}", "energy_lifetime_wh", 0, at, value * scale)
 
 
 _TYPES: Final = {
@@ -663,9 +698,10 @@ def read_devices(found: _Devices) -> Iterator[DeviceFacts]:
     """Facts of every device. Numeric ids are not unique, so the key is group and serial (3.3 [doc])."""
     used: set[str] = set()
     for group, devices in found.devices.items():
-        for index, device in enumerate(devices):
-            key = f"{group}:{device.serial_number}" if device.serial_number else f"{group}:{device.id}:{index}"
-            key = key if key not in used else f"{key}:{index}"
+        for index, device in enumerate(devices or ()):
+            key = f"{group}:{device.serial_number}" if device.serial_number else f"{group}:{device.id or ''}:{index}"
+            while key in used:
+                key = f"{key}:{index}"
             used.add(key)
             yield DeviceFacts(
                 vendor_device_id=key,
@@ -676,23 +712,33 @@ def read_devices(found: _Devices) -> Iterator[DeviceFacts]:
                 manufacturer=None if group in _NOT_OURS else NAME,
                 part_number=device.part_number,
                 firmware=device.emu_sw_version or device.firmware,
-                status=read_device_status(device.status, device.active),
+                status=read_device_status(device.status, device.active, group),
                 last_reported_at=_epoch(device.last_report_at),
             )
 
 
-def _micro_facts(serial: str, model: str | None = None) -> DeviceFacts:
+def _micro_facts(serial: str, model: str | None = None, status: str | None = None) -> DeviceFacts:
     return DeviceFacts(
         vendor_device_id=f"micros:{serial}",
         device_type=DeviceType.MICROINVERTER,
         serial_number=serial,
         model=model,
         manufacturer=NAME,
+        status=read_device_status(status, None),
     )
 
 
+def _start_of(interval: _Interval) -> int:
+    """The start of an interval, which Enphase names by its end (section 4 [doc])."""
+    if not clock.EARLIEST < interval.end_at < clock.LATEST:
+        raise Changed(
+            "Enphase stamps an interval in a form that this version does not know. What is known is kept.", "end_at"
+        )
+    return interval.end_at - MICRO_S
+
+
 def _epoch(value: float | None) -> int | None:
-    return int(value) if value and 0 < value < 1e11 else None
+    return int(value) if value is not None and clock.EARLIEST < value < clock.LATEST else None
 
 
 def _instant(value: float | str | None) -> int | None:

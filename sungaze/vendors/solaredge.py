@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -37,14 +38,24 @@ from sungaze.vendors._contract import (
     SiteRef,
     Vendor,
 )
-from sungaze.vendors._session import decode, looks_like_html, retry_after
+from sungaze.vendors._session import (
+    complaint,
+    decode,
+    figure,
+    looks_like_html,
+    numeral,
+    quoted,
+    retry_after,
+    words,
+)
 
 NAME: Final = "SolarEdge"
 BUCKET_S: Final = 900
 FINE_SPAN_S: Final = 12 * 3_600
 """The longest span of quarter-hours in one call (section 2 [doc])."""
 DAYS: Final = 28
-"""Days of daily figures in one call: 30 can exceed a calendar month, which is refused (section 5 [doc])."""
+"""Local days of daily figures in one call at the most: 30 can exceed a calendar month, which is refused (section 5
+[doc])."""
 PAGE: Final = 1_000
 SETTLE_S: Final = 90
 """A bucket is asked for this long after it closed (section 3 [code])."""
@@ -147,6 +158,7 @@ class _Site(msgspec.Struct):
 
 class _SitePage(msgspec.Struct):
     site: list[_Site]
+    count: Number | None = None
 
 
 class _SiteEnvelope(msgspec.Struct):
@@ -188,82 +200,100 @@ class SolarEdge:
 
     def probe(self, access: Access) -> Probe:
         """What the key sees, for one page of the list."""
-        sites = self._page(access, 1)
-        return Probe(sites=tuple(sites), total=len(sites), panels=False, notes=VENDOR.notes)
+        sites, count = self._page(access, 1)
+        # A full page is not the end; how much more there is only the list's own count can say.
+        total = max(len(sites), count) if len(sites) == PAGE else len(sites)
+        return Probe(sites=tuple(sites), total=total, panels=False, notes=VENDOR.notes)
 
     def list_sites(self, access: Access) -> Answer:
-        """Every site of the account; the end of the list is a short page, its own count is not to be trusted."""
-        sites: list[SiteFacts] = []
+        """Every site of the account. The list ends with a short page (2.1 [code]).
+
+        Its own count is not to be trusted: one that is higher costs another look, and only an empty page settles it.
+        """
+        sites: dict[str, SiteFacts] = {}
         number = 1
         while True:
-            page = self._page(access, number)
-            sites += page
-            if len(page) < PAGE:
-                return Answer(sites=sites, complete=True)
+            page, count = self._page(access, number)
+            before = len(sites)
+            sites |= {site.vendor_site_id: site for site in page}
+            if not page or (len(page) < PAGE and len(sites) >= count):
+                return Answer(sites=list(sites.values()), complete=True)
+            if len(sites) == before:
+                return Answer(sites=list(sites.values()), complete=False)
             number += 1
 
     def fetch(self, access: Access, resource: str, site: SiteRef, span: Span) -> Answer:
         """One look at one resource of one site."""
-        path = f"/v2/sites/{site.vendor_site_id}"
+        path = f"/v2/sites/{quote(site.vendor_site_id, safe='')}"
         if resource == "details":
             details = decode(self._get(access, path), _Site, NAME, "sites/…")
             return Answer(sites=[read_site(details)])
         if resource == "power":
-            end = min(span.end, int(access.now()))
-            start = max(span.start, end - FINE_SPAN_S) // BUCKET_S * BUCKET_S
-            start = max(start, end - FINE_SPAN_S)
-            series = self._series(access, f"{path}/power", start, end, "QUARTER_HOUR", "W")
-            # The running bucket is null, and one that has just closed may still grow.
-            settled = int(access.now()) - BUCKET_S
-            return Answer(readings=list(read_power(series, settled)), covered=Span(start, end))
+            return self._power(access, path, span)
         if resource == "energy":
             return self._energy(access, path, site, span)
         if resource == "devices":
             params = [("types", kind) for kind in TYPES]
             found = decode(self._get(access, f"{path}/devices", params), list[_Device], NAME, "devices")
-            return Answer(devices=list(read_devices(found)), devices_complete=True)
+            # An empty inventory is no reason to retire everything.
+            return Answer(devices=list(read_devices(found)), devices_complete=bool(found))
         raise ValueError(f"SolarEdge has no resource {resource}")
 
     def chunks(self, resource: str, span: Span) -> list[Span]:
-        """Quarter-hours come 12 hours a call, days 28 a call."""
-        step = FINE_SPAN_S if resource == "power" else DAYS * DAY_S
+        """Quarter-hours come 12 hours a call, cut on their marks; days 26 a call, which touch 28 local ones at most."""
+        longest = FINE_SPAN_S if resource == "power" else (DAYS - 2) * DAY_S
+        mark = BUCKET_S if resource == "power" else 1
         cuts = []
         end = span.end
         while end > span.start:
-            cuts.append(Span(max(span.start, end - step), end))
-            end -= step
+            start = span.start if end - span.start <= longest else -(-end // mark) * mark - longest
+            cuts.append(Span(start, end))
+            end = start
         return cuts
+
+    def _power(self, access: Access, path: str, span: Span) -> Answer:
+        # The running bucket is null, and one that has just closed may still grow (section 3 [code]).
+        settled = (int(access.now()) - SETTLE_S) // BUCKET_S * BUCKET_S
+        # Whole buckets: a span between marks is widened to them, as far as 12 hours go.
+        start = span.start // BUCKET_S * BUCKET_S
+        end = min(-(-span.end // BUCKET_S) * BUCKET_S, settled, start + FINE_SPAN_S)
+        if end <= start:
+            return Answer()
+        series = self._series(access, f"{path}/power", start, end, "QUARTER_HOUR", "W")
+        covered = Span(start, end)
+        return Answer(readings=list(read_power(series, covered)), covered=covered)
 
     def _energy(self, access: Access, path: str, site: SiteRef, span: Span) -> Answer:
         tz = clock.zone(site.timezone)
         if tz is None:
             return Answer()
-        now = int(access.now())
-        start = clock.midnight(clock.day_of(span.start, tz), tz)
-        end = min(span.end, now)
+        # Whole local days: a part of one would stand as that day's figure.
+        end = min(clock.local_day(clock.day_of(span.end - 1, tz), tz).end, int(access.now()))
+        first = clock.day_of(span.start, tz)
+        start = clock.midnight(max(first, clock.day_of(end - 1, tz) - dt.timedelta(days=DAYS - 1)), tz)
         if end <= start:
             return Answer()
         series = self._series(access, f"{path}/energy", start, end, "DAY", "WH")
-        return Answer(readings=list(read_daily(series, tz)), covered=Span(start, end))
+        covered = Span(start, end)
+        return Answer(readings=list(read_daily(series, tz, covered)), covered=covered)
 
-    def _page(self, access: Access, number: int) -> list[SiteFacts]:
+    def _page(self, access: Access, number: int) -> tuple[list[SiteFacts], int]:
+        """One page of the list, and the number of sites that the list itself speaks of, 0 where it does not."""
         params = [("page", str(number)), ("sites-in-page", str(PAGE))]
         response = self._get(access, "/v2/sites", params)
         # Accounts with an account key were seen getting a bare array, the others an envelope (2.1 [code]).
-        bare = response.body.lstrip()[:1] == b"["
-        found = (
-            decode(response, list[_Site], NAME, "sites")
-            if bare
-            else decode(response, _SiteEnvelope, NAME, "sites").sites.site
-        )
-        return [read_site(site) for site in found]
+        if response.body.lstrip()[:1] == b"[":
+            return [read_site(site) for site in decode(response, list[_Site], NAME, "sites")], 0
+        page = decode(response, _SiteEnvelope, NAME, "sites").sites
+        return [read_site(site) for site in page.site], int(numeral(page.count) or 0)
 
     def _series(self, access: Access, path: str, start: int, end: int, resolution: str, unit: str) -> _Series:
         params = [("from", clock.iso(start)), ("to", clock.iso(end)), ("resolution", resolution), ("unit", unit)]
         series = decode(self._get(access, path, params), _Series, NAME, path.rsplit("/", 1)[-1])
         if series.resolution not in {None, resolution}:
             raise Changed(
-                f"SolarEdge answers by {series.resolution} where {resolution} was asked. What is known is kept.",
+                f"SolarEdge answers by {quoted(series.resolution)} where {resolution} was asked. What is known is "
+                "kept.",
                 "resolution",
             )
         return series
@@ -280,7 +310,16 @@ class SolarEdge:
 def _raise_for(response: Response, access: Access) -> None:
     if response.status == 200:
         return
-    detail = _complaint(response.body)
+    if response.status == 429:
+        raise _spent(response, access.now())
+    if response.status >= 500 or looks_like_html(response.body):
+        # A page under any status is the front door's (Cloudflare), not the interface's.
+        raise Unavailable(
+            f"SolarEdge has trouble of its own ({response.status}). What is known is kept; it is asked again later.",
+            retry_after(response.headers, 300),
+        )
+    names = ("detail", "message", "error_description", "title")
+    detail = words(complaint(response.body), *names, secrets=access.secrets) or "no reason given"
     if response.status == 401 or (response.status == 400 and "access token is missing" in detail.lower()):
         raise NeedsReconnect(
             "SolarEdge refuses this key. Keys are renewed about every six months, and keys of the old interface (V1) "
@@ -294,12 +333,6 @@ def _raise_for(response: Response, access: Access) -> None:
             "console and connect again; history is kept.",
             response.path,
         )
-    if response.status == 429:
-        raise _spent(response, access.now())
-    if response.status >= 500 or looks_like_html(response.body):
-        raise Unavailable(
-            f"SolarEdge has trouble of its own ({response.status}). What is known is kept; it is asked again later."
-        )
     raise Changed(
         f"SolarEdge refuses a question that it used to answer ({response.status}: {detail}). What is known is kept.",
         response.path,
@@ -308,8 +341,8 @@ def _raise_for(response: Response, access: Access) -> None:
 
 def _spent(response: Response, now: float) -> QuotaSpent:
     """Of the two 429 the one without Retry-After and with calls left in the minute is the month's (1 [doc])."""
-    remaining = response.headers.get("x-ratelimit-remaining-minute", "")
-    if "retry-after" not in response.headers and remaining.isdigit() and int(remaining) > 0:
+    remaining = numeral(response.headers.get("x-ratelimit-remaining-minute"))
+    if "retry-after" not in response.headers and remaining is not None and remaining > 0:
         day = dt.datetime.fromtimestamp(now, dt.UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         # The cycle is the account's own and is not told: a look a day finds its beginning.
         until = min((day + dt.timedelta(days=32)).replace(day=1).timestamp(), now + DAY_S)
@@ -318,17 +351,6 @@ def _spent(response: Response, now: float) -> QuotaSpent:
             until,
         )
     return QuotaSpent("SolarEdge's calls of this minute are used up.", now + retry_after(response.headers, 60))
-
-
-def _complaint(body: bytes) -> str:
-    try:
-        content = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return "no reason given"
-    if not isinstance(content, dict):
-        return "no reason given"
-    names = ("detail", "message", "error_description", "title")
-    return next((str(content[name])[:200] for name in names if content.get(name)), "no reason given")
 
 
 # -- reading: from wire types to canonical values --------------------------------------------------------------------
@@ -346,11 +368,19 @@ def _instant(text: str) -> int:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None or moment.tzinfo is None or not 1990 <= moment.year < 2200:
         raise Changed(
             "SolarEdge stamps a value in a form that this version does not know. What is known is kept.", "timestamp"
         )
     return int(moment.timestamp())
+
+
+def _date(text: str | None) -> str | None:
+    """The date at the head of a stamp, None where there is none."""
+    try:
+        return dt.date.fromisoformat((text or "")[:10]).isoformat()
+    except ValueError:
+        return None
 
 
 def _scale(unit: str) -> float:
@@ -366,6 +396,9 @@ def read_site(site: _Site) -> SiteFacts:
     """Facts of a site, from the list or from its details; `peakPower` is in kW already (2.1 [doc])."""
     activation = (site.activationStatus or "").upper()
     status = {"ACTIVE": SiteStatus.NORMAL, "PENDING": SiteStatus.PENDING, "": None}.get(activation, SiteStatus.INACTIVE)
+    if not str(site.siteId).strip():
+        raise Changed("SolarEdge lists a site without a number. What is known is kept.", "siteId")
+    peak_kw = numeral(site.peakPower)
     place = site.location
     parts = {
         "street": place.address, "city": place.city, "state": place.state, "postal_code": place.zip,
@@ -375,31 +408,32 @@ def read_site(site: _Site) -> SiteFacts:
         vendor_site_id=str(site.siteId),
         name=site.name,
         status=status,
-        peak_power_kw=float(site.peakPower) if site.peakPower and site.peakPower > 0 else None,
-        timezone=place.timezone if place else None,
+        peak_power_kw=peak_kw if peak_kw and peak_kw > 0 else None,
+        timezone=place.timezone if place and clock.zone(place.timezone) else None,
         address={name: value for name, value in parts.items() if value} or None,
-        installed_on=(site.installationDate or "")[:10] or None,
+        installed_on=_date(site.installationDate),
         last_report_at=_instant(site.lastUpdateTime) if site.lastUpdateTime else None,
     )
 
 
-def read_power(series: _Series, settled: int) -> Iterator[Reading]:
-    """Mean power of each quarter-hour whose start is `settled` or before, W. Null is no data, 0.0 is measured."""
+def read_power(series: _Series, covered: Span) -> Iterator[Reading]:
+    """Mean power of each quarter-hour that begins in `covered`, W. Null is no data, 0.0 is measured."""
     scale = _scale(series.unit)
     for point in series.values:
         if point.value is not None:
             start = _instant(point.timestamp)
-            if start <= settled:
-                yield Reading("", "ac_power_w", BUCKET_S, start, float(point.value) * scale)
+            if covered.start <= start < covered.end:
+                yield Reading("", "ac_power_w", BUCKET_S, start, figure(point.value) * scale)
 
 
-def read_daily(series: _Series, tz: dt.tzinfo) -> Iterator[Reading]:
-    """Energy of each local day, the running one so far, Wh; stamped at the day's local midnight."""
+def read_daily(series: _Series, tz: dt.tzinfo, covered: Span) -> Iterator[Reading]:
+    """Energy of each local day that begins in `covered`, the running one so far, Wh; stamped at local midnight."""
     scale = _scale(series.unit)
     for point in series.values:
         if point.value is not None:
-            day = clock.day_of(_instant(point.timestamp), tz)
-            yield Reading("", "energy_wh", DAY_S, clock.midnight(day, tz), float(point.value) * scale)
+            start = clock.midnight(clock.day_of(_instant(point.timestamp), tz), tz)
+            if covered.start <= start < covered.end:
+                yield Reading("", "energy_wh", DAY_S, start, figure(point.value) * scale)
 
 
 _DEVICE_TYPES: Final = {
@@ -414,13 +448,24 @@ _DEVICE_TYPES: Final = {
 
 
 def read_devices(found: Sequence[_Device]) -> Iterator[DeviceFacts]:
-    """Facts of every device; the key is its serial, else its type and name (section 4)."""
-    for device in found:
+    """Facts of every device; the key is its serial, else its type and name (section 4).
+
+    A serial or a name that comes twice is told apart by its type, then by its place in the list.
+    """
+    used: set[str] = set()
+    for index, device in enumerate(found):
         kind = _DEVICE_TYPES.get(device.type.upper(), DeviceType.OTHER)
         # `nameplate` stands as 0 on inverters, and in kWh on batteries: only an inverter's own figure above 0 is W.
-        rated = float(device.nameplate) if kind is DeviceType.INVERTER and device.nameplate else None
+        rated = numeral(device.nameplate) if kind is DeviceType.INVERTER else None
+        key = device.serialNumber or f"{device.type}:{device.name or ''}"
+        if key in used and device.serialNumber:
+            key = f"{device.type}:{key}"
+        while key in used:
+            key = f"{key}:{index}"
+        used.add(key)
+        status = {True: DeviceStatus.NORMAL, False: DeviceStatus.RETIRED, None: DeviceStatus.UNKNOWN}[device.active]
         yield DeviceFacts(
-            vendor_device_id=device.serialNumber or f"{device.type}:{device.name}",
+            vendor_device_id=key,
             device_type=kind,
             serial_number=device.serialNumber or None,
             name=device.name,
@@ -428,9 +473,9 @@ def read_devices(found: Sequence[_Device]) -> Iterator[DeviceFacts]:
             manufacturer=device.manufacturer,
             part_number=device.partNumber,
             firmware=device.firmwareVersion,
-            status=DeviceStatus.RETIRED if device.active is False else DeviceStatus.NORMAL,
-            installed_on=(device.createdAt or "")[:10] or None,
-            parent=device.connectedTo,
+            status=status,
+            installed_on=_date(device.createdAt),
+            parent=device.connectedTo or None,
             rated_w=rated if rated and rated > 100 else None,
         )
 

@@ -1,0 +1,115 @@
+"""What each vendor file declares holds together, and is what its emulator serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import sungaze.vendors
+from sungaze.emulators import World
+from sungaze.emulators._registry import SERVICES
+from sungaze.errors import NotFound
+from sungaze.model import METRICS
+from sungaze.vendors import connector, connectors
+from sungaze.vendors._contract import Connector, Limit, Vendor
+
+EVERY = [pytest.param(found, id=name) for name, found in connectors().items()]
+
+
+def test_the_registry_finds_every_file_without_an_underscore() -> None:
+    room = Path(sungaze.vendors.__file__).parent
+    assert set(connectors()) == {path.stem for path in room.glob("[!_]*.py")}
+    assert list(connectors()) == sorted(connectors())
+    assert all(name == found.vendor.id for name, found in connectors().items())
+
+
+def test_a_vendor_that_no_file_declares_is_not_found_and_the_known_ones_are_told() -> None:
+    with pytest.raises(NotFound, match=r"“sunshine”.*enphase, solaredge"):
+        connector("sunshine")
+
+
+@pytest.mark.parametrize("found", EVERY)
+def test_every_method_names_plans_and_fields_that_there_are(found: Connector) -> None:
+    vendor = found.vendor
+    assert vendor.methods
+    for method in vendor.methods:
+        assert vendor.method(method.id) is method
+        assert method.plans
+        assert all(vendor.plan(plan) for plan in method.plans)
+        names = [field.name for field in method.fields]
+        assert len(set(names)) == len(names)
+        scope = next(field for field in method.fields if field.name == method.scope_field)
+        assert scope.required
+        assert all(field.label and (field.name == "password" or field.help) for field in method.fields)
+    assert {plan for method in vendor.methods for plan in method.plans} == {plan.id for plan in vendor.plans}
+    assert vendor.method("none") is vendor.plan("none") is vendor.resource("none") is None
+
+
+@pytest.mark.parametrize("found", EVERY)
+def test_every_plan_gives_resources_that_there_are_and_limits_that_can_be_kept(found: Connector) -> None:
+    vendor = found.vendor
+    per_site = {resource.id for resource in vendor.resources if resource.per_site}
+    for plan in vendor.plans:
+        assert plan.gives <= per_site
+        assert vendor.fine_resource in plan.gives, "without the curve there is nothing to see"
+        assert vendor.history[0] in plan.gives
+        assert plan.label
+        assert plan.about
+        windows = [limit.window for limit in plan.limits]
+        assert len(set(windows)) == len(windows)
+        assert set(windows) <= {"minute", "day", "month"}
+        assert all(0 < limit.cap <= limit.limit for limit in plan.limits)
+        assert 1 <= plan.concurrent <= min(limit.limit for limit in plan.limits)
+    assert set.union(*(set(plan.gives) for plan in vendor.plans)) == per_site, "a plan opens every resource"
+
+
+@pytest.mark.parametrize("found", EVERY)
+def test_resources_history_and_the_fine_one_refer_to_each_other(found: Connector) -> None:
+    vendor = found.vendor
+    names = [resource.id for resource in vendor.resources]
+    assert len(set(names)) == len(names)
+    assert [resource.per_site for resource in vendor.resources].count(False) == 1
+    fine = vendor.resource(vendor.fine_resource)
+    assert fine is not None
+    assert fine.per_site
+    assert vendor.fine_resource in vendor.history[1:], "coarse first, then the fine ones"
+    assert all(vendor.resource(name) for name in vendor.history)
+    assert all(resource.every_s >= 900 and resource.calls >= 1 for resource in vendor.resources)
+    assert len({resource.order for resource in vendor.resources}) == len(names)
+
+
+@pytest.mark.parametrize("found", EVERY)
+def test_its_metrics_and_ages_are_of_our_words(found: Connector) -> None:
+    vendor: Vendor = found.vendor
+    assert METRICS[vendor.power_metric].production
+    assert METRICS[vendor.energy_metric].production
+    assert vendor.fine_s in {300, 900}
+    assert 0 < vendor.late_min < vendor.stale_min
+    assert (vendor.cellular_late_min is None) == (vendor.cellular_stale_min is None)
+    assert "{site}" in vendor.portal_url
+    assert all(url.startswith("https://") for url in (vendor.link, vendor.portal_url, vendor.default_base_url))
+    assert vendor.attribution
+
+
+@pytest.mark.parametrize("found", EVERY)
+def test_the_emulator_has_the_same_way_in_the_same_plans_and_the_same_fields(found: Connector) -> None:
+    service = SERVICES[found.vendor.id]
+    method = found.vendor.method(service.METHOD)
+    assert method is not None
+    assert set(service.PLANS) == {plan.id for plan in found.vendor.plans}
+    for plan in found.vendor.plans:
+        assert tuple(service.PLANS[plan.id]) == tuple(
+            next(limit.limit for limit in plan.limits if limit.window == window) for window in ("minute", "month")
+        )
+    running = service(World(seed=1, sites=1, panels=1), service.DEFAULT_PLAN, lambda: 0.0, {})
+    assert set(running.credentials) == {field.name for field in method.fields}
+
+
+def test_what_costs_money_is_not_spent_unasked() -> None:
+    assert Limit(window="month", limit=100).cap == 100
+    assert Limit(window="month", limit=100, included=10, price_usd=0.005).cap == 10
+    assert Limit(window="month", limit=100, included=1000).cap == 100
+    for found in connectors().values():
+        for plan in found.vendor.plans:
+            assert all(limit.included is not None for limit in plan.limits if limit.price_usd)
