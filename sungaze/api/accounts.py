@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from litestar import delete, get, post
+from litestar.params import JSONBody
 
-from sungaze.api.parts import GivenParts, Parts
+from sungaze.api.parts import GivenParts, Id, Parts
 from sungaze.api.shapes import (
     AccountList,
     AccountOut,
@@ -42,7 +43,7 @@ def list_accounts(parts: GivenParts) -> AccountList:
 
 
 @post("/api/accounts/probe", operation_id="probeAccount", status_code=200, sync_to_thread=True)
-def probe_account(parts: GivenParts, data: ConnectIn) -> ProbeOut:
+def probe_account(parts: GivenParts, data: JSONBody[ConnectIn]) -> ProbeOut:
     """What a credential sees. Nothing is saved."""
     found = connecting.probe(parts.context, _wish(data))
     seen = found.probe
@@ -64,7 +65,7 @@ def probe_account(parts: GivenParts, data: ConnectIn) -> ProbeOut:
 
 
 @post("/api/accounts", operation_id="connectAccount", sync_to_thread=True)
-def connect_account(parts: GivenParts, data: ConnectIn) -> AccountOut:
+def connect_account(parts: GivenParts, data: JSONBody[ConnectIn]) -> AccountOut:
     """The account, probed first and saved only if its credential sees something."""
     account_id = connecting.connect(parts.context, _wish(data))
     parts.wake()
@@ -72,14 +73,14 @@ def connect_account(parts: GivenParts, data: ConnectIn) -> AccountOut:
 
 
 @delete("/api/accounts/{account_id:int}", operation_id="disconnectAccount", sync_to_thread=True)
-def disconnect_account(parts: GivenParts, account_id: int) -> None:
+def disconnect_account(parts: GivenParts, account_id: Id) -> None:
     """Disconnect: nothing is asked any more, and all history stays."""
     connecting.disconnect(parts.context, account_id)
     parts.board.refresh()
 
 
 @post("/api/accounts/{account_id:int}/refresh", operation_id="refreshAccount", status_code=202, sync_to_thread=True)
-def refresh_account(parts: GivenParts, account_id: int) -> RefreshOut:
+def refresh_account(parts: GivenParts, account_id: Id) -> RefreshOut:
     """Look now, as far as the quota goes; says what it spends."""
     calls = connecting.refresh(parts.context, account_id)
     parts.wake()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import PathParameter, SkipValidation
 
 from sungaze.api.auth import Sessions
 from sungaze.api.board import Board
@@ -27,5 +28,9 @@ class Parts:
     closing: threading.Event
 
 
-GivenParts = Annotated[Parts, Dependency(skip_validation=True)]
+GivenParts = NamedDependency[SkipValidation[Parts]]
 """The parts as a route asks for them."""
+
+LARGEST_ID: Final = (1 << 63) - 1
+Id = Annotated[int, PathParameter(ge=0, le=LARGEST_ID)]
+"""An id in a path, no larger than the database can hold."""

@@ -73,6 +73,11 @@ def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[b
     return problem(status, HTTPStatus(status).phrase.lower().replace(" ", "-"), detail)
 
 
+def on_deep_body(_: Request[Any, Any, Any], error: RecursionError) -> Response[bytes]:
+    """A body that is nested beyond what the decoder follows."""
+    return problem(400, "bad-request", "The request's body is nested too deeply.")
+
+
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A bug: logged whole, told in one sentence."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -83,5 +88,6 @@ HANDLERS: Final[dict[Any, Any]] = {
     ValidationException: on_validation_error,
     HTTPException: on_http_error,
     SungazeError: on_sungaze_error,
+    RecursionError: on_deep_body,
     Exception: on_crash,
 }

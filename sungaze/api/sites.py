@@ -7,11 +7,11 @@ from typing import Annotated, Final
 
 import msgspec
 from litestar import get, patch
-from litestar.params import Parameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from sungaze import clock
 from sungaze.api.board import SORTS, matches
-from sungaze.api.parts import GivenParts, Parts
+from sungaze.api.parts import LARGEST_ID, GivenParts, Id, Parts
 from sungaze.api.shapes import (
     CellOut,
     DeviceList,
@@ -38,10 +38,10 @@ LONGEST_S: Final = 40 * 366 * DAY_S
 @get("/api/sites", operation_id="listSites", sync_to_thread=True)
 def list_sites(
     parts: GivenParts,
-    limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Parameter(ge=0)] = 0,
-    sort: str = "urgency",
-    q: Annotated[str | None, Parameter(max_length=200)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
+    offset: Annotated[int, QueryParameter(ge=0, le=LARGEST_ID)] = 0,
+    sort: FromQuery[str] = "urgency",
+    q: Annotated[str | None, QueryParameter(max_length=200)] = None,
 ) -> SiteList:
     """One page of sites. `sort`: urgency, name, power, today, yield, peak, age, vendor or id; a leading - turns it."""
     key = SORTS.get(sort.removeprefix("-"))
@@ -57,7 +57,7 @@ def list_sites(
 
 
 @get("/api/sites/{site_id:int}", operation_id="getSite", sync_to_thread=True)
-def get_site(parts: GivenParts, site_id: int) -> SiteDetail:
+def get_site(parts: GivenParts, site_id: Id) -> SiteDetail:
     """One site whole, archived or not."""
     return _detail(parts, site_id)
 
@@ -114,7 +114,7 @@ def _detail(parts: Parts, site_id: int) -> SiteDetail:
 
 
 @patch("/api/sites/{site_id:int}", operation_id="updateSite", sync_to_thread=True)
-def update_site(parts: GivenParts, site_id: int, data: SitePatch) -> SiteDetail:
+def update_site(parts: GivenParts, site_id: Id, data: JSONBody[SitePatch]) -> SiteDetail:
     """Set what the user knows better; a null takes the user's value back."""
     values = {n: v for n, v in msgspec.structs.asdict(data).items() if v is not msgspec.UNSET}
     ranges = {
@@ -136,7 +136,7 @@ def update_site(parts: GivenParts, site_id: int, data: SitePatch) -> SiteDetail:
 
 
 @get("/api/sites/{site_id:int}/devices", operation_id="listDevices", sync_to_thread=True)
-def list_devices(parts: GivenParts, site_id: int) -> DeviceList:
+def list_devices(parts: GivenParts, site_id: Id) -> DeviceList:
     """Every device of a site, retired ones included."""
     store = parts.context.store
     site = store.fleet.site(site_id)
@@ -170,15 +170,17 @@ def list_devices(parts: GivenParts, site_id: int) -> DeviceList:
 @get("/api/sites/{site_id:int}/series", operation_id="getSeries", sync_to_thread=True)
 def get_series(
     parts: GivenParts,
-    site_id: int,
-    metric: str,
+    site_id: Id,
+    metric: FromQuery[str],
     start: Annotated[
-        str | None, Parameter(query="from", description="Epoch seconds or ISO 8601; today's start.")
+        str | None, QueryParameter(name="from", description="Epoch seconds or ISO 8601; today's start.")
     ] = None,
-    to: Annotated[str | None, Parameter(description="Epoch seconds or ISO 8601; now.")] = None,
-    device: Annotated[int, Parameter(ge=0, description="A device's id; 0 is the site.")] = SITE_DEVICE_ID,
-    interval_s: Annotated[int | None, Parameter(ge=0, le=DAY_S)] = None,
-    resolution: Annotated[str, Parameter(description="raw, 5m, 15m, 1h or 1d.")] = "raw",
+    to: Annotated[str | None, QueryParameter(description="Epoch seconds or ISO 8601; now.")] = None,
+    device: Annotated[
+        int, QueryParameter(ge=0, le=LARGEST_ID, description="A device's id; 0 is the site.")
+    ] = SITE_DEVICE_ID,
+    interval_s: Annotated[int | None, QueryParameter(ge=0, le=DAY_S)] = None,
+    resolution: Annotated[str, QueryParameter(description="raw, 5m, 15m, 1h or 1d.")] = "raw",
 ) -> SeriesOut:
     """A metric of a site or a device. Times without an offset are read in the site's zone."""
     store, now = parts.context.store, parts.context.now()
@@ -212,11 +214,13 @@ def get_series(
 @get("/api/sites/{site_id:int}/layout", operation_id="getLayout", sync_to_thread=True)
 def get_layout(
     parts: GivenParts,
-    site_id: int,
-    metric: str | None = None,
-    kind: Annotated[str | None, Parameter(query="type", description="A device type; the finest producing one.")] = None,
-    at: Annotated[str | None, Parameter(description="A past moment; now.")] = None,
-    columns: Annotated[int, Parameter(ge=1, le=200)] = 8,
+    site_id: Id,
+    metric: FromQuery[str | None] = None,
+    kind: Annotated[
+        str | None, QueryParameter(name="type", description="A device type; the finest producing one.")
+    ] = None,
+    at: Annotated[str | None, QueryParameter(description="A past moment; now.")] = None,
+    columns: Annotated[int, QueryParameter(ge=1, le=200)] = 8,
 ) -> LayoutOut:
     """The panels of a site as a schematic grid in the order of their serial numbers."""
     store, now = parts.context.store, parts.context.now()

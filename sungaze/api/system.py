@@ -11,6 +11,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.datastructures.state import State
+from litestar.params import JSONBody
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from sungaze import __version__
@@ -32,7 +33,7 @@ def get_health(parts: GivenParts, request: Request[None, None, State]) -> Health
 
 
 @post("/api/session", operation_id="openSession", status_code=200, sync_to_thread=False)
-def open_session(parts: GivenParts, data: SessionIn) -> Response[SessionOut]:
+def open_session(parts: GivenParts, data: JSONBody[SessionIn]) -> Response[SessionOut]:
     """Exchange a one-use launch key for the session's cookie."""
     opened = parts.sessions.open(data.key)
     if opened is None:

@@ -15,7 +15,7 @@ from sungaze.jobs.context import Context, session, windows
 from sungaze.vendors import connector
 from sungaze.vendors._contract import Access, Method, Plan, Probe, Vendor
 
-_BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(:\d{1,5})?/?$")
+_BASE_URL: Final = re.compile(r"https?://(\[[0-9A-Fa-f:.]{2,}\]|[A-Za-z0-9.-]+)(?::(\d{1,5}))?/?$")
 
 
 class BadRequest(UserError):
@@ -81,7 +81,8 @@ def check(context: Context, wish: Wish) -> Checked:
         odd = [fields[name].label for name, value in credentials.items() if name != "password" and not value.isascii()]
     if odd:
         raise BadRequest(f"{', '.join(odd)} holds characters that it cannot have. Was something else pasted?")
-    if wish.base_url and not _BASE_URL.match(wish.base_url):
+    address = _BASE_URL.match(wish.base_url or "")
+    if wish.base_url and (address is None or int(address[2] or 0) > 65_535):
         raise BadRequest("The address must be scheme, host and port only, such as http://127.0.0.1:8080.")
     ledger = context.store.ledger
     public = ":".join(credentials.get(f.name, "") for f in method.fields if not f.secret)
@@ -196,6 +197,6 @@ def refresh(context: Context, account_id: int) -> int:
     vendor = connector(account.vendor).vendor
     now = context.now()
     asked = [r.id for r in vendor.resources if not r.per_site] + [vendor.fine_resource]
-    moved = context.store.work.hasten(account_id, asked, now, 1)
+    moved = context.store.work.hasten(account_id, asked, now, planner.USER_PRIORITY)
     context.events.publish("accounts", (account_id,))
     return moved

@@ -31,6 +31,8 @@ class Context:
     base_urls: Mapping[str, str] = field(default_factory=dict)
     clients: dict[str, httpx.Client] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    refusals: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """How often in a row a vendor has said that a scope's calls are used up, and until when it was believed."""
 
     def client(self, base_url: str) -> httpx.Client:
         """The connections to an address, opened once."""

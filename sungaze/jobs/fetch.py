@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+import msgspec
+
 from sungaze.errors import Changed, NeedsReconnect, NotEntitled, NotFound, QuotaSpent, Unavailable, VendorError
 from sungaze.jobs import planner
 from sungaze.jobs.context import Context, access
@@ -19,6 +21,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE: Final = 2
 """Failed looks in a row, with no success between, that make an account unavailable: one endpoint may fail alone."""
+ALONE_S: Final = 3_600.0
+"""How long a site's own answers may be strange, with no other answer between, before it is the account's trouble."""
 NOT_ENTITLED_S: Final = 7 * DAY_S
 GIVE_UP: Final = 12
 """Attempts after which a gap is closed as beyond filling; looks go on for ever."""
@@ -44,9 +48,9 @@ def perform_look(context: Context, look_id: int, owner: str) -> None:
     span, owed = (
         planner.look_spans(vendor, look.resource, site, covered, now) if site else (Span(int(now), int(now)), [])
     )
-    stretch = planner.budget(store, account.scope, now).stretch
-    if site is not None and _not_moved(context, account, look, site, stretch):
-        store.work.finish_look(look, planner.next_due(resource, site, now, stretch), ok=True, now=now)
+    budget = planner.budget(store, account.scope, now)
+    if site is not None and _not_moved(context, account, look, site, budget.stretch):
+        store.work.finish_look(look, planner.next_due(resource, site, now, budget), ok=True, now=now)
         return
     calls = 0
     try:
@@ -62,7 +66,7 @@ def perform_look(context: Context, look_id: int, owner: str) -> None:
                     _owe_yesterday(context, account, look, site, now)
                     site = store.fleet.site(site.id)
                 store.work.finish_look(
-                    look, planner.next_due(resource, site, now, stretch), ok=True, now=now, priority=resource.order
+                    look, planner.next_due(resource, site, now, budget), ok=True, now=now, priority=resource.order
                 )
                 _record(context, account, look.site_id, look.resource, span, now, "ok", calls, taken.samples)
         _well(context, account, taken)
@@ -94,8 +98,7 @@ def perform_gap(context: Context, gap_id: int, owner: str) -> None:
         _well(context, account, taken)
         context.events.publish("accounts", (account.id,))
     except QuotaSpent as error:
-        store.work.postpone_gap(gap, error.until, failed=False)
-        _spent(context, account, error, now)
+        store.work.postpone_gap(gap, _spent(context, account, error, calls, now), failed=False)
     except VendorError as error:
         with store.database.transaction():
             if gap.attempts + 1 >= GIVE_UP or isinstance(error, NotEntitled):
@@ -157,6 +160,7 @@ def _owe_yesterday(context: Context, account: AccountRow, look: Look, site: Site
 
 def _well(context: Context, account: AccountRow, taken: Taken) -> None:
     """An account that answers is connected, whatever it was before."""
+    context.refusals.pop(account.scope, None)
     if account.state != AccountState.CONNECTED and context.store.fleet.set_account_state(
         account.id, AccountState.CONNECTED, "", context.now()
     ):
@@ -168,34 +172,40 @@ def _trouble(
     context: Context, account: AccountRow, look: Look, error: VendorError, calls: int, span: Span, now: float
 ) -> None:
     store = context.store
-    with store.database.transaction():
-        if isinstance(error, QuotaSpent):
-            then, counts = error.until, True
-        elif isinstance(error, NotEntitled):
-            then, counts = now + NOT_ENTITLED_S, True
-        elif isinstance(error, Unavailable):
-            then, counts = (
-                now + max(error.retry_after_s if look.attempts else 60.0, planner.backoff_s(look.attempts)),
-                False,
-            )
-        else:
-            then, counts = now + planner.backoff_s(look.attempts + 2), False
-        attempts = Look(look.id, look.account_id, look.resource, look.site_id, look.next_due, look.priority,
-                        look.attempts - 1 if counts else look.attempts, look.last_ok)  # fmt: skip
-        store.work.finish_look(attempts, then, ok=False, now=now)
-        if not isinstance(error, QuotaSpent):
-            _record(context, account, look.site_id, look.resource, span, now, _outcome(error), calls, 0, str(error))
     if isinstance(error, QuotaSpent):
-        _spent(context, account, error, now)
+        # Not the look's failure: it is tried again as if it had not been begun.
+        until = _spent(context, account, error, calls, now)
+        store.work.finish_look(msgspec.structs.replace(look, attempts=look.attempts - 1), until, ok=False, now=now)
+        return
+    if isinstance(error, NotEntitled):
+        then = now + NOT_ENTITLED_S
+    elif isinstance(error, Unavailable):
+        then = now + max(error.retry_after_s if look.attempts else 60.0, planner.backoff_s(look.attempts))
     else:
-        _judge_account(context, account, error, look.attempts + 1, now, whole=look.site_id == 0)
+        then = now + planner.backoff_s(look.attempts + 2)
+    with store.database.transaction():
+        store.work.finish_look(look, then, ok=False, now=now)
+        _record(context, account, look.site_id, look.resource, span, now, _outcome(error), calls, 0, str(error))
+    _judge_account(context, account, error, look.attempts + 1, now, whole=look.site_id == 0)
 
 
-def _spent(context: Context, account: AccountRow, error: QuotaSpent, now: float) -> None:
-    """A spent minute passes unseen; a spent month is told."""
-    context.store.ledger.block(account.scope, error.until, str(error))
-    if error.until - now > 300:
-        _set_state(context, account, AccountState.QUOTA_SPENT, str(error), now, error.until)
+def _spent(context: Context, account: AccountRow, error: QuotaSpent, calls: int, now: float) -> float:
+    """When calls may go on. A spent minute passes unseen; a spent month is told.
+
+    A vendor that says so again and again is asked ever more seldom, up to once an hour: its short answers do not tell
+    a spent minute from a spent month (vendors/enphase.md 1).
+    """
+    until = error.until
+    if calls:
+        times, ended = context.refusals.get(account.scope, (0, 0.0))
+        if now >= ended:
+            times += 1
+        until = max(until, now + min(3600.0, 30.0 * float(1 << min(times, 8))))
+        context.refusals[account.scope] = (times, until)
+    context.store.ledger.block(account.scope, until, str(error))
+    if until - now > 300:
+        _set_state(context, account, AccountState.QUOTA_SPENT, str(error), now, until)
+    return until
 
 
 def _judge_account(
@@ -208,10 +218,10 @@ def _judge_account(
     elif isinstance(error, NotEntitled) and whole:
         _set_state(context, account, AccountState.NOT_ENTITLED, str(error), now)
     elif isinstance(error, Unavailable | Changed):
-        # An endpoint may fail alone: the account is in trouble only if nothing else has answered since.
+        # One endpoint or one site may fail alone: the account is in trouble only if nothing has answered meanwhile.
         last = context.store.work.last_fetch_of_account(account.id)
-        quiet = last is None or now - last > 60
-        if attempts >= PATIENCE and quiet:
+        meanwhile = 60.0 if whole or isinstance(error, Unavailable) else ALONE_S
+        if attempts >= PATIENCE and (last is None or now - last > meanwhile):
             _set_state(context, account, error.state, str(error), now)
 
 

@@ -25,7 +25,7 @@ def ingest(context: Context, account: AccountRow, resource: str, site: SiteRow |
     vendor = connector(account.vendor).vendor
     plan = vendor.plan(account.plan)
     touched: set[int] = {site.id} if site else set()
-    if answer.sites:
+    if answer.sites or answer.complete:
         before = {row.vendor_site_id: row.last_energy_at for row in store.fleet.sites()}
         fresh = store.fleet.apply_sites(account.id, account.vendor, answer.sites, complete=answer.complete, now=now)
         ids = {fact.vendor_site_id: store.fleet.site_id(account.vendor, fact.vendor_site_id) for fact in answer.sites}

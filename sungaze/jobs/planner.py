@@ -23,24 +23,34 @@ from sungaze.vendors._contract import Plan, Resource, Vendor
 
 RESERVE: Final = 0.1
 """The share of every window that is kept for the user's own refresh and for reconnects."""
+USER_PRIORITY: Final = 1
+"""The priority of a look that the user asked for."""
 HISTORY_SHARE: Final = 0.1
 DAYLIGHT_SHARE: Final = 0.5
 """Of a day that is daylight, over a year and everywhere."""
 CLOSING_S: Final = 30 * 60
 """After sunset until the closing look: vendors take this long to have the last figures."""
+AFTER_MIDNIGHT_S: Final = 30 * 60
+"""After a site's midnight until its day is asked for, and three times that for the last of them."""
 HISTORY_DAYS: Final = 30
 FINE_S: Final = 2 * DAY_S
+MOST_STRETCH: Final = 10_000.0
 OVERLAP_S: Final = 2 * 3_600
 """How far a look reaches back before what is known: the newest figures can still grow."""
 LOOK_BACK_DAYS: Final = 7
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """What a scope may spend. `stretch` is by how much every pause has to be longer than declared."""
+    """What a scope may spend.
 
-    stretch: float
-    per_day: float
-    wanted_per_day: float
+    `stretch` is by how much every pause has to be longer than declared, `resets_at` when the month or day that makes
+    it so ends (epoch seconds).
+    """
+
+    stretch: float = 1.0
+    per_day: float = float("inf")
+    wanted_per_day: float = 0.0
+    resets_at: float = float("inf")
 
 
 def calls_per_day(vendor: Vendor, plan: Plan, sites: int) -> float:
@@ -71,26 +81,39 @@ def budget(store: Store, scope: str, now: float) -> Budget:
         if account.scope == scope and plan is not None:
             plans.append(plan)
             wanted += calls_per_day(vendor, plan, links.get(account.id, 0))
-    per_day = float("inf")
+    per_day = resets_at = float("inf")
     for plan in plans[:1]:
         for standing in store.ledger.standing(scope, windows(plan), now):
             if standing.window == "minute":
                 per_day = min(per_day, standing.limit * 1440 * (1 - RESERVE))
             else:
+                resets_at = min(resets_at, standing.resets_at)
                 days = max((standing.resets_at - now) / DAY_S, 0.25)
-                per_day = min(per_day, max(standing.left - RESERVE * standing.limit, 0.0) / days)
-    stretch = max(1.0, wanted / per_day) if per_day else 24.0
-    return Budget(min(stretch, 24.0), per_day, wanted)
+                share = max(standing.left - RESERVE * standing.limit, 0.0) / days
+                start, end = window_span(standing.window, now)
+                even = (1 - RESERVE) * standing.limit * DAY_S / (end - start)
+                # Looks that do not stretch (closing ones, first ones) run ahead of the plan: the rest makes up for it.
+                per_day = min(per_day, share * min(1.0, share / even))
+    stretch = min(max(1.0, wanted / per_day), MOST_STRETCH) if per_day else MOST_STRETCH
+    return Budget(stretch, per_day, wanted, resets_at)
 
 
-def next_due(resource: Resource, site: SiteRow | None, now: float, stretch: float) -> float:
-    """When a look comes round again.
+def next_due(resource: Resource, site: SiteRow | None, now: float, budget: Budget) -> float:
+    """When a look comes round again: at the latest soon after the window that slows it down ends.
 
-    By night only what is worth it then; else a closing look after sunset, and the next after sunrise.
+    By night only what is worth it then; else a closing look after sunset, and the next after sunrise. What is whole
+    only when the site's day has ended is asked soon after its midnight.
     """
     key = f"{resource.id}:{site.id if site else 0}".encode()
     spread = 0.95 + 0.1 * (zlib.crc32(key) % 1000) / 1000
+    stretch = budget.stretch
     then = now + resource.every_s * stretch * spread
+    if stretch > 1 and then > budget.resets_at:
+        then = max(budget.resets_at, now) + min(resource.every_s, DAY_S) * spread
+    tz = clock.zone(site.timezone) if site else None
+    if resource.after_midnight and tz is not None:
+        day = clock.day_of(now, tz) + dt.timedelta(days=max(1, round(stretch)))
+        return clock.midnight(day, tz) + AFTER_MIDNIGHT_S * 20 * (spread - 0.95) + AFTER_MIDNIGHT_S
     if resource.night or site is None or site.latitude is None or site.longitude is None:
         return then
     if resource.every_s >= DAY_S or clock.sun_up(then, site.latitude, site.longitude):
@@ -156,7 +179,8 @@ def first_history(vendor: Vendor, resource: str, site: SiteRow, now: float) -> l
         span = Span(clock.midnight(today - dt.timedelta(days=HISTORY_DAYS), tz), clock.midnight(today, tz))
         return connector(vendor.id).chunks(resource, span)
     newest = connector(vendor.id).chunks(resource, _today(site, at))[0]
-    span = Span(at - FINE_S - 3600, newest.start)
+    # The look that brings the newest piece may come later than this is planned, and then begins later.
+    span = Span(at - FINE_S - 3600, min(newest.start + OVERLAP_S, at))
     return connector(vendor.id).chunks(resource, span)
 
 
@@ -174,10 +198,10 @@ def may_buy_history(store: Store, account: AccountRow, plan: Plan, now: float) -
     return True
 
 
-def minute_allowance(store: Store, account: AccountRow, plan: Plan, now: float) -> int:
-    """How many more looks may be begun this minute, with a share kept for the user."""
+def allowance(store: Store, account: AccountRow, plan: Plan, now: float, *, for_user: bool) -> int:
+    """How many more looks may be begun now; a share of every window is kept for what the user asks for."""
     left = 1 << 20
     for standing in store.ledger.standing(account.scope, windows(plan), now):
-        kept = max(1, int(standing.limit * RESERVE)) if standing.window == "minute" else 0
+        kept = 0 if for_user else max(1, int(standing.limit * RESERVE))
         left = min(left, standing.left - kept)
     return max(0, left)

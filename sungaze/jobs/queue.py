@@ -104,19 +104,25 @@ class Queue:
                 continue
             sharing = [a.id for a in accounts if a.scope == account.scope]
             room = plan.concurrent - context.store.work.in_flight(sharing, now)
-            room = min(room, planner.minute_allowance(context.store, account, plan, now))
             if room > 0:
                 put += self._put(account, plan, room, now)
         return put
 
     def _put(self, account: AccountRow, plan: Any, room: int, now: float) -> int:
-        work = self._context.store.work
-        looks = work.claim_looks(account.id, now, room, self._owner)
+        store = self._context.store
+        work = store.work
+        asked = min(room, planner.allowance(store, account, plan, now, for_user=True))
+        looks = work.claim_looks(account.id, now, asked, self._owner, priority_at_most=planner.USER_PRIORITY)
+        room = min(room, planner.allowance(store, account, plan, now, for_user=False)) - len(looks)
+        if room > 0:
+            ordinary = work.claim_looks(account.id, now, room, self._owner)
+            room -= len(ordinary)
+            looks += ordinary
         for look_id in looks:
             self._look(look_id)
         gaps: list[int] = []
-        if len(looks) < room and planner.may_buy_history(self._context.store, account, plan, now):
-            gaps = work.claim_gaps(account.id, now, room - len(looks), self._owner)
+        if room > 0 and planner.may_buy_history(store, account, plan, now):
+            gaps = work.claim_gaps(account.id, now, room, self._owner)
             for gap_id in gaps:
                 self._gap(gap_id)
         return len(looks) + len(gaps)

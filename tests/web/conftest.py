@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from running import TOP, WIDE, Opens, Sungaze
+from program import TOP, Sungaze
+from running import WIDE, Opens
 
 FIRST_SITES_MS = 60_000
 ARGS = (

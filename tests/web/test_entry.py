@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
-from running import Sungaze
+from program import Sungaze
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 @pytest.fixture
 def fresh(tmp_path: Path) -> object:
     """A Sungaze of the user's own, without accounts."""
-    running = Sungaze(tmp_path / "data", demo=False)
+    running = Sungaze(tmp_path / "data")
     yield running
     running.stop()
 
@@ -48,7 +48,7 @@ def test_a_link_that_was_used_asks_for_another_one_in_words(browser: Browser, fr
 
 
 def test_a_lost_connection_is_said_while_the_page_stays_as_it_was(browser: Browser, tmp_path: Path) -> None:
-    running = Sungaze(tmp_path / "data", demo=False)
+    running = Sungaze(tmp_path / "data")
     context = browser.new_context()
     page = context.new_page()
     page.goto(running.link)

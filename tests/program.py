@@ -1,0 +1,71 @@
+"""A Sungaze as a user starts it, and a client that asks its API as a script does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+TOP = Path(__file__).parents[1]
+STOP_S = 5
+"""What stopping may take at most."""
+TOKEN = "a-token-of-the-tests-0123456789abcdef"
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """The environment without anything of the developer's own Sungaze."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SUNGAZE_", "XDG_"))}
+    return kept | {"HOME": str(home)} | more
+
+
+class Sungaze:
+    """A running `sungaze --server`; `options` are further words of its command line."""
+
+    def __init__(self, folder: Path, *options: str, demo: bool = False) -> None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        command = [sys.executable, "-m", "sungaze.cli", "--server", "--port", "0", "--data-dir", str(folder)]
+        self.log = folder.parent / f"{folder.name}.log"
+        self._log = self.log.open("ab")
+        self.process = subprocess.Popen(
+            [*command, *(["--demo"] if demo else []), *options],
+            cwd=folder.parent,
+            env=environment(folder.parent, SUNGAZE_TOKEN=TOKEN),
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.link = self.process.stdout.readline().strip()
+        assert self.link, f"sungaze printed no link: {self.log.read_text()}"
+        self.address = f"http://{urlsplit(self.link).netloc}"
+        self.client = httpx.Client(
+            base_url=self.address, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30, trust_env=False
+        )
+
+    def stop(self) -> str:
+        """Ask it to stop and wait; what it printed after its link."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(STOP_S)
+        return self._end(code, {0})
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.client.close()
+        self.process.kill()
+        self._end(self.process.wait(), {-signal.SIGKILL})
+
+    def _end(self, code: int, expected: set[int]) -> str:
+        assert self.process.stdout is not None
+        rest = self.process.stdout.read()
+        self.process.stdout.close()
+        self._log.close()
+        assert code in expected, f"exit code {code}: {self.log.read_text()[-2000:]}"
+        return rest
