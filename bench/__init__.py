@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m bench [PART]…` prints one table. Nothing here is a test."""
