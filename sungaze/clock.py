@@ -151,24 +151,26 @@ def _daylight(latitude: float, longitude: float, day: dt.date) -> Span | None:
     return Span(start, end)
 
 
-def daylight_near(instant: float, latitude: float, longitude: float, days: int = 1) -> list[Span]:
+def daylight_near(instant: float, latitude: float, longitude: float, days: int = 1) -> tuple[Span, ...]:
     """The sun's spans above the horizon around an instant, `days` before and after it, oldest first.
 
     Spans that meet are one, so that polar day has neither sunset nor an hour counted twice; polar night is no span.
     Positions are rounded to a tenth of a degree, which is less than a minute of sun.
     """
-    today = day_of(instant, UTC)
-    spans = [
-        _daylight(round(latitude, 1), round(longitude, 1), today + dt.timedelta(days=shift))
-        for shift in range(-days, days + 1)
-    ]
+    return _daylight_around(int(instant // 86_400), round(latitude, 1), round(longitude, 1), days)
+
+
+@lru_cache(maxsize=20_000)
+def _daylight_around(day_number: int, latitude: float, longitude: float, days: int) -> tuple[Span, ...]:
+    today = day_of(day_number * 86_400, UTC)
+    spans = [_daylight(latitude, longitude, today + dt.timedelta(days=shift)) for shift in range(-days, days + 1)]
     met: list[Span] = []
     for span in sorted((s for s in spans if s is not None), key=lambda s: s.start):
         if met and span.start - met[-1].end < SHORTEST_NIGHT_S:
             met[-1] = Span(met[-1].start, max(met[-1].end, span.end))
         else:
             met.append(span)
-    return met
+    return tuple(met)
 
 
 def sun_up(instant: float, latitude: float, longitude: float) -> bool:

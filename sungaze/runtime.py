@@ -30,6 +30,7 @@ from sungaze.jobs.queue import Queue
 from sungaze.store import Store
 from sungaze.store.database import OperationalError
 from sungaze.vault import Vault
+from sungaze.vendors import connector
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,7 @@ class Runtime:
                 vendor=emulator.vendor,
                 method=emulator.method,
                 plan=emulator.plan,
-                label=f"Demo {emulator.vendor}",
+                label=f"Demo {connector(emulator.vendor).vendor.name}",
                 credentials=emulator.credentials,
             )
             try:

@@ -23,9 +23,11 @@ from sungaze.api.shapes import (
     VendorOut,
 )
 from sungaze.jobs import connect as connecting
+from sungaze.jobs import planner
 from sungaze.jobs.context import windows
+from sungaze.model import DAY_S
 from sungaze.store.fleet import AccountRow
-from sungaze.store.ledger import Standing, window_span
+from sungaze.store.ledger import Standing
 from sungaze.vendors import connector, connectors
 from sungaze.vendors._contract import Vendor
 
@@ -137,6 +139,7 @@ def _account_out(parts: Parts, account: AccountRow) -> AccountOut:
     standings = store.ledger.standing(account.scope, windows(plan), now) if plan else []
     progress = store.work.progress(account.id)
     left = progress.total - progress.done
+    budget = planner.budget(store, account.scope, now)
     pace = min((s.limit for s in standings if s.window == "minute"), default=10) * 0.9
     sites = sum(account.id in ids for ids in store.fleet.accounts_of_sites().values())
     next_look = store.work.next_look_of_account(account.id)
@@ -155,7 +158,7 @@ def _account_out(parts: Parts, account: AccountRow) -> AccountOut:
         created_at=account.created_at,
         last_fetch_at=store.work.last_fetch_of_account(account.id),
         next_look_at=int(next_look) if next_look is not None else None,
-        quotas=[_quota_out(s, now) for s in standings],
+        quotas=[_quota_out(s, budget, left, now) for s in standings],
         backfill=BackfillOut(
             done=progress.done,
             total=progress.total,
@@ -168,13 +171,12 @@ def _account_out(parts: Parts, account: AccountRow) -> AccountOut:
     )
 
 
-def _quota_out(standing: Standing, now: float) -> QuotaOut:
+def _quota_out(standing: Standing, budget: planner.Budget, owed: int, now: float) -> QuotaOut:
     forecast = None
     if standing.window != "minute":
-        start, end = window_span(standing.window, now)
-        gone = (now - start) / (end - start)
-        # A forecast from the first hours of a window would be noise.
-        forecast = min(standing.limit, round(standing.used / gone)) if gone > 0.05 else None
+        days = max(0.0, standing.resets_at - now) / DAY_S
+        planned = owed + min(budget.wanted_per_day, budget.per_day) * days
+        forecast = min(standing.limit, round(standing.used + planned))
     return QuotaOut(
         standing.window, standing.used, standing.limit, standing.left,
         standing.resets_at if standing.used else None, forecast,

@@ -6,6 +6,7 @@ Rebuilt for the sites that changed, and whole every few seconds because ages gro
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -23,7 +24,10 @@ from sungaze.store.fleet import SiteRow
 from sungaze.vendors import connectors
 from sungaze.vendors._contract import Vendor
 
+log = logging.getLogger(__name__)
+
 MAX_AGE_S: Final = 5.0
+OLDEST_S: Final = 30.0
 QUARTER_S: Final = 900
 _URGENT: Final = {SiteStatus.FAULT: 0, SiteStatus.OFFLINE: 1, SiteStatus.WARNING: 3}
 _BY_FRESHNESS: Final = {"stale": 2, "never": 4, "late": 5, "fresh": 6, "asleep": 7}
@@ -48,12 +52,19 @@ class Board:
         self._rows: list[SiteOut] = []
         self._built = float("-inf")
         self._fleet: FleetOut | None = None
+        self._version = 0
+        self._renewing = False
 
     def sites(self) -> list[SiteOut]:
-        """Every site that is not archived, worst first."""
+        """Every site that is not archived, worst first.
+
+        What was changed is in it. Ages that merely grew are at most OLDEST_S behind: the rows are renewed beside the
+        answer, so that nobody waits for a thousand sites to be judged.
+        """
         with self._lock:
             changed: set[int] = set()
-            whole = time.monotonic() - self._built > MAX_AGE_S
+            age = time.monotonic() - self._built
+            whole = age > OLDEST_S
             while not self._listener.empty():
                 event = self._listener.get_nowait()
                 if event.name == "sites":
@@ -61,14 +72,32 @@ class Board:
                 else:
                     whole = True
             if whole:
-                self._rows = sorted(self.build(None), key=urgency)
-                self._built = time.monotonic()
-                self._fleet = None
+                self._take(self.build(None))
             elif changed:
-                kept = [row for row in self._rows if row.id not in changed]
-                self._rows = sorted(kept + self.build(changed), key=urgency)
-                self._fleet = None
+                self._take([row for row in self._rows if row.id not in changed] + self.build(changed), self._built)
+            elif age > MAX_AGE_S and not self._renewing:
+                self._renewing = True
+                threading.Thread(target=self._renew, args=(self._version,), name="board", daemon=True).start()
             return self._rows
+
+    def _take(self, rows: list[SiteOut], built: float | None = None) -> None:
+        self._rows = sorted(rows, key=urgency)
+        self._built = time.monotonic() if built is None else built
+        self._version += 1
+        self._fleet = None
+
+    def _renew(self, version: int) -> None:
+        try:
+            rows = self.build(None)
+            with self._lock:
+                # What a request has built meanwhile knows more than what was begun before it.
+                if self._version == version:
+                    self._take(rows)
+        except Exception:
+            log.exception("the list of sites could not be renewed")
+        finally:
+            self._renewing = False
+            self._store.close()
 
     def fleet(self) -> FleetOut:
         """The fleet's figures at one common quarter-hour."""
@@ -87,13 +116,13 @@ class Board:
         """The rows of these sites, or of all."""
         store, now = self._store, self._now()
         ids = None if only is None else set(only)
-        sites = [s for s in store.fleet.sites(archived=archived) if ids is None or s.id in ids]
+        sites = store.fleet.sites(ids, archived=archived)
         vendors = {vendor_id: c.vendor for vendor_id, c in connectors().items()}
         newest = self._newest(sites, vendors, now, whole=ids is None)
         reach = store.fleet.accounts_of_sites()
         accounts = {a.id: a for a in store.fleet.accounts()}
         fine = sorted({v.fine_resource for v in vendors.values()})
-        looks, fetched = store.work.next_looks(fine), store.work.last_fetches(fine)
+        looks, fetched = store.work.next_looks(fine, ids), store.work.last_fetches(fine, ids)
         rows = []
         for site in sites:
             mine = [accounts[a] for a in reach.get(site.id, []) if a in accounts]
@@ -252,7 +281,9 @@ def fleet_figures(
         powers = quarter_power(awake, quarter)
     elif asleep:
         quarter = int(now) // QUARTER_S * QUARTER_S - QUARTER_S
-    inside = [r for r in awake if r.id in powers]
+    # A site that has a part of the quarter-hour only is left out: its mean would be of other minutes.
+    reach = (quarter or 0) + QUARTER_S
+    inside = [r for r in awake if r.id in powers and (r.measured_at or 0) + (r.power_interval_s or 0) >= reach]
     summed = inside + asleep
     summed_places = {r.place.id for r in summed}
     days = [r for r in counted if r.energy_yesterday_wh is not None]
@@ -266,7 +297,7 @@ def fleet_figures(
         vendors[row.vendor] = vendors.get(row.vendor, 0) + 1
     return FleetOut(
         at=quarter,
-        power_w=sum(powers.values()) if summed else None,
+        power_w=sum(powers[r.id] for r in inside) if summed else None,
         places=len(summed_places),
         places_total=len(places),
         kwp=sum(r.peak_power_kw or 0 for r in summed),

@@ -338,9 +338,11 @@ class Fleet:
                 if old != new:
                     self._flip("site", site_id, name, _text(old), _text(new), "set by the user", now)
 
-    def sites(self, *, archived: bool = False) -> list[SiteRow]:
-        """Every site, by id; with `archived`, also those that no connected account reaches."""
+    def sites(self, only: Iterable[int] | None = None, *, archived: bool = False) -> list[SiteRow]:
+        """Every site, or these, by id; with `archived`, also those that no connected account reaches."""
         where = "" if archived else " WHERE archived_at IS NULL"
+        if only is not None:
+            where += f"{' AND' if where else ' WHERE'} site.id IN ({','.join(map(str, map(int, only)))})"
         return [_site_row(row) for row in self._db.dicts(f"{_SITE_SQL}{where} ORDER BY site.id")]
 
     def site(self, site_id: int) -> SiteRow:

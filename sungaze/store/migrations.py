@@ -86,6 +86,7 @@ CREATE TABLE due (
   lease_owner TEXT, lease_until REAL, attempts INTEGER NOT NULL DEFAULT 0, last_ok REAL,
   UNIQUE (account_id, resource, site_id));
 CREATE INDEX due_next ON due(next_due);
+CREATE INDEX due_site ON due(site_id);
 CREATE TABLE gap (
   id INTEGER PRIMARY KEY, account_id INTEGER NOT NULL REFERENCES account(id), site_id INTEGER NOT NULL,
   resource TEXT NOT NULL, span_start INTEGER NOT NULL, span_end INTEGER NOT NULL, reason TEXT NOT NULL,

@@ -137,12 +137,13 @@ class Work:
                 ).rowcount
         return moved
 
-    def next_looks(self, resources: Sequence[str]) -> dict[int, float]:
-        """When each site is next asked for one of these resources."""
+    def next_looks(self, resources: Sequence[str], sites: Iterable[int] | None = None) -> dict[int, float]:
+        """When each site, or each of these, is next asked for one of these resources."""
         marks = ",".join("?" * len(resources))
         return dict(
             self._db.rows(
-                f"SELECT site_id, min(next_due) FROM due WHERE resource IN ({marks}) GROUP BY site_id", resources
+                f"SELECT site_id, min(next_due) FROM due WHERE resource IN ({marks}){_among(sites)} GROUP BY site_id",
+                resources,
             )
         )
 
@@ -299,11 +300,11 @@ class Work:
         )
         return Span(*row) if row else None
 
-    def last_fetches(self, resources: Sequence[str]) -> dict[int, int]:
-        """When each site was last asked for one of these resources with success."""
+    def last_fetches(self, resources: Sequence[str], sites: Iterable[int] | None = None) -> dict[int, int]:
+        """When each site, or each of these, was last asked for one of these resources with success."""
         marks = ",".join("?" * len(resources))
         found = self._db.rows(
-            f"SELECT site_id, max(last_ok) FROM due WHERE resource IN ({marks}) AND last_ok IS NOT NULL "
+            f"SELECT site_id, max(last_ok) FROM due WHERE resource IN ({marks}) AND last_ok IS NOT NULL{_among(sites)} "
             "GROUP BY site_id",
             resources,
         )
@@ -313,3 +314,7 @@ class Work:
         """When an account last brought anything."""
         found = self._db.scalar("SELECT max(last_ok) FROM due WHERE account_id = ?", (account_id,))
         return None if found is None else int(found)
+
+
+def _among(sites: Iterable[int] | None) -> str:
+    return "" if sites is None else f" AND site_id IN ({','.join(map(str, map(int, sites)))})"
