@@ -11,13 +11,13 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.datastructures.state import State
+from litestar.exceptions import PermissionDeniedException
 from litestar.params import JSONBody
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from sungaze import __version__
 from sungaze.api.auth import cookie_name
 from sungaze.api.parts import GivenParts, Parts
-from sungaze.api.problems import problem
 from sungaze.api.shapes import FleetOut, Health, SessionIn, SessionOut
 
 SETTLE_S: Final = 0.25
@@ -37,10 +37,9 @@ def open_session(parts: GivenParts, data: JSONBody[SessionIn]) -> Response[Sessi
     """Exchange a one-use launch key for the session's cookie."""
     opened = parts.sessions.open(data.key)
     if opened is None:
-        return problem(
-            403, "key-used",
-            "This link was used already, or is not of this start of Sungaze. Start Sungaze again to get a new one.",
-        )  # type: ignore[return-value]  # fmt: skip
+        raise PermissionDeniedException(
+            "This link was used already, or is not of this start of Sungaze. Start Sungaze again to get a new one."
+        )
     value, window = opened
     cookie = Cookie(key=cookie_name(parts.port), value=value, path="/", httponly=True, samesite="strict")
     return Response(SessionOut(reload=window), cookies=[cookie])

@@ -116,7 +116,7 @@ def _library() -> Any:
             gi.require_version("Gdk", "3.0")
             gi.require_version("Gtk", "3.0")
             gi.require_version("WebKit2", "4.1")
-            from gi.repository import Gdk, WebKit2  # noqa: F401
+            from gi.repository import Gdk, WebKit2  # noqa: F401 - whether it is there
         except (ImportError, ValueError):
             raise WindowUnavailable(
                 "The window's library (GTK 3 and WebKitGTK 4.1) is not installed.", _INSTALL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -78,7 +79,7 @@ def json_answer(
     return Answer(status, json.dumps(value, separators=(",", ":")).encode(), content_type, headers)
 
 
-class Service:
+class Service(ABC):
     """A vendor's server side without its socket; a vendor file holds exactly one subclass.
 
     `DIALECTS` is empty where a vendor has one; the first plan named by `DEFAULT_PLAN` is used when none is
@@ -100,18 +101,18 @@ class Service:
         self.quota = Quota(now, *self.PLANS[plan])
 
     @property
+    @abstractmethod
     def credentials(self) -> dict[str, str]:
         """Return what a user would paste to connect, fixed by the world's seed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, request: Request) -> Answer:
         """Return the answer to one request."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def truth(cls, world: World, k: int, start: int, end: int) -> Iterator[TruthRow]:
         """Yield the canonical rows of site `k` whose intervals lie wholly inside [start, end)."""
-        raise NotImplementedError
 
     def overload(self) -> Answer:
         """Return the HTML page of an overloaded front door, by turns as 503 and as 200."""

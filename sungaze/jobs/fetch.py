@@ -15,7 +15,7 @@ from sungaze.model import DAY_S, AccountState, Span
 from sungaze.store.fleet import AccountRow, SiteRow
 from sungaze.store.work import Look
 from sungaze.vendors import connector
-from sungaze.vendors._contract import Answer, SiteRef
+from sungaze.vendors._contract import Access, Answer, SiteRef
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,8 @@ def perform_look(context: Context, look_id: int, owner: str) -> None:
                 )
                 _record(context, account, look.site_id, look.resource, span, now, "ok", calls, taken.samples)
         _well(context, account, taken)
+    except NotFound:
+        log.info("%s account %d was disconnected while it was asked", account.vendor, account.id)
     except VendorError as error:
         _trouble(context, account, look, error, calls, span, now)
 
@@ -97,6 +99,8 @@ def perform_gap(context: Context, gap_id: int, owner: str) -> None:
                 _record(context, account, site.id, gap.resource, gap.span, now, "ok", calls, taken.samples)
         _well(context, account, taken)
         context.events.publish("accounts", (account.id,))
+    except NotFound:
+        log.info("%s account %d was disconnected while it was asked", account.vendor, account.id)
     except QuotaSpent as error:
         store.work.postpone_gap(gap, _spent(context, account, error, calls, now), failed=False)
     except VendorError as error:
@@ -122,12 +126,12 @@ def site_ref(context: Context, site: SiteRow) -> SiteRef:
 
 
 def _ask(
-    context: Context, account: AccountRow, door: object, resource: str, site: SiteRow | None, span: Span
+    context: Context, account: AccountRow, door: Access, resource: str, site: SiteRow | None, span: Span
 ) -> Answer:
     vendor = connector(account.vendor)
     if site is None:
-        return vendor.list_sites(door)  # type: ignore[arg-type]
-    return vendor.fetch(door, resource, site_ref(context, site), span)  # type: ignore[arg-type]
+        return vendor.list_sites(door)
+    return vendor.fetch(door, resource, site_ref(context, site), span)
 
 
 def _not_moved(context: Context, account: AccountRow, look: Look, site: SiteRow, stretch: float) -> bool:

@@ -20,8 +20,12 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 def ingest(context: Context, account: AccountRow, resource: str, site: SiteRow | None, answer: Answer) -> Taken:
-    """Take an answer. Call it inside the transaction that also gives the look back."""
+    """Take an answer. Call it inside the transaction that also gives the look back.
+
+    Raises NotFound when the account was disconnected while the vendor was answering: nothing is taken then.
+    """
     store, now = context.store, context.now()
+    store.fleet.account(account.id)
     vendor = connector(account.vendor).vendor
     plan = vendor.plan(account.plan)
     touched: set[int] = {site.id} if site else set()

@@ -242,7 +242,7 @@ class Work:
 
     def progress(self, account_id: int) -> Progress:
         """How far the history of an account has come."""
-        done, total = self._db.row(  # type: ignore[misc]
+        ((done, total),) = self._db.rows(
             "SELECT count(closed_at), count(*) FROM gap WHERE account_id = ?", (account_id,)
         )
         return Progress(int(done), int(total))

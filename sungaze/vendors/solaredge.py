@@ -146,13 +146,13 @@ class _Location(msgspec.Struct):
     timezone: str | None = None
 
 
-class _Site(msgspec.Struct):
-    siteId: int | str  # noqa: N815 - the vendor's own spelling
+class _Site(msgspec.Struct, rename="camel"):
+    site_id: int | str
     name: str | None = None
-    peakPower: Number | None = None  # noqa: N815
-    installationDate: str | None = None  # noqa: N815
-    lastUpdateTime: str | None = None  # noqa: N815
-    activationStatus: str | None = None  # noqa: N815
+    peak_power: Number | None = None
+    installation_date: str | None = None
+    last_update_time: str | None = None
+    activation_status: str | None = None
     location: _Location | None = None
 
 
@@ -176,15 +176,15 @@ class _Series(msgspec.Struct):
     resolution: str | None = None
 
 
-class _Device(msgspec.Struct):
+class _Device(msgspec.Struct, rename="camel"):
     type: str
-    serialNumber: str | None = None  # noqa: N815
+    serial_number: str | None = None
     manufacturer: str | None = None
     model: str | None = None
-    partNumber: str | None = None  # noqa: N815
-    createdAt: str | None = None  # noqa: N815
-    firmwareVersion: str | None = None  # noqa: N815
-    connectedTo: str | None = None  # noqa: N815
+    part_number: str | None = None
+    created_at: str | None = None
+    firmware_version: str | None = None
+    connected_to: str | None = None
     active: bool | None = None
     nameplate: Number | None = None
     name: str | None = None
@@ -394,25 +394,25 @@ def _scale(unit: str) -> float:
 
 def read_site(site: _Site) -> SiteFacts:
     """Facts of a site, from the list or from its details; `peakPower` is in kW already (2.1 [doc])."""
-    activation = (site.activationStatus or "").upper()
+    activation = (site.activation_status or "").upper()
     status = {"ACTIVE": SiteStatus.NORMAL, "PENDING": SiteStatus.PENDING, "": None}.get(activation, SiteStatus.INACTIVE)
-    if not str(site.siteId).strip():
+    if not str(site.site_id).strip():
         raise Changed("SolarEdge lists a site without a number. What is known is kept.", "siteId")
-    peak_kw = numeral(site.peakPower)
+    peak_kw = numeral(site.peak_power)
     place = site.location
     parts = {
         "street": place.address, "city": place.city, "state": place.state, "postal_code": place.zip,
         "country": place.country,
     } if place else {}  # fmt: skip
     return SiteFacts(
-        vendor_site_id=str(site.siteId),
+        vendor_site_id=str(site.site_id),
         name=site.name,
         status=status,
         peak_power_kw=peak_kw if peak_kw and peak_kw > 0 else None,
         timezone=place.timezone if place and clock.zone(place.timezone) else None,
         address={name: value for name, value in parts.items() if value} or None,
-        installed_on=_date(site.installationDate),
-        last_report_at=_instant(site.lastUpdateTime) if site.lastUpdateTime else None,
+        installed_on=_date(site.installation_date),
+        last_report_at=_instant(site.last_update_time) if site.last_update_time else None,
     )
 
 
@@ -457,8 +457,8 @@ def read_devices(found: Sequence[_Device]) -> Iterator[DeviceFacts]:
         kind = _DEVICE_TYPES.get(device.type.upper(), DeviceType.OTHER)
         # `nameplate` stands as 0 on inverters, and in kWh on batteries: only an inverter's own figure above 0 is W.
         rated = numeral(device.nameplate) if kind is DeviceType.INVERTER else None
-        key = device.serialNumber or f"{device.type}:{device.name or ''}"
-        if key in used and device.serialNumber:
+        key = device.serial_number or f"{device.type}:{device.name or ''}"
+        if key in used and device.serial_number:
             key = f"{device.type}:{key}"
         while key in used:
             key = f"{key}:{index}"
@@ -467,15 +467,15 @@ def read_devices(found: Sequence[_Device]) -> Iterator[DeviceFacts]:
         yield DeviceFacts(
             vendor_device_id=key,
             device_type=kind,
-            serial_number=device.serialNumber or None,
+            serial_number=device.serial_number or None,
             name=device.name,
-            model=device.model or device.partNumber,
+            model=device.model or device.part_number,
             manufacturer=device.manufacturer,
-            part_number=device.partNumber,
-            firmware=device.firmwareVersion,
+            part_number=device.part_number,
+            firmware=device.firmware_version,
             status=status,
-            installed_on=_date(device.createdAt),
-            parent=device.connectedTo or None,
+            installed_on=_date(device.created_at),
+            parent=device.connected_to or None,
             rated_w=rated if rated and rated > 100 else None,
         )
 

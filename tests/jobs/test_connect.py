@@ -154,6 +154,28 @@ def test_disconnecting_keeps_history_and_connecting_again_goes_on_with_it(spine:
     assert running.samples().items() >= samples.items()
 
 
+def test_an_answer_that_comes_after_disconnecting_brings_nothing_back(spine: Callable[..., Spine]) -> None:
+    running = spine("enphase")
+    account_id = running.connect("enphase")
+    running.one_by_one(1)
+    assert len(running.store.fleet.sites()) == 4
+    service = running.emulators["enphase"].service
+    answer = service.answer
+
+    def answer_late(request: object) -> object:
+        # In the emulator's thread: while the vendor answers, the user disconnects.
+        if running.store.fleet.accounts():
+            connecting.disconnect(running.context, account_id)
+            running.store.close()
+        return answer(request)  # type: ignore[arg-type]
+
+    service.answer = answer_late  # type: ignore[method-assign, assignment]
+    running.clock.now += 7_200
+    running.one_by_one(1)
+    assert running.store.fleet.sites() == []
+    assert running.store.database.scalar("SELECT count(*) FROM sample") == 0
+
+
 def test_two_accounts_that_see_the_same_sites_add_a_way_in_and_no_site(spine: Callable[..., Spine]) -> None:
     running = spine("solaredge")
     bare = {"api_key": running.emulators["solaredge"].credentials["api_key"]}

@@ -25,6 +25,7 @@ from sungaze.vendors import connector
 from sungaze.vendors._contract import Access, Answer, Response
 
 SOAK = os.environ.get("SUNGAZE_SOAK") == "1"
+pytestmark = [pytest.mark.soak] if SOAK else []
 FEW = settings(
     deadline=None,
     max_examples=3_000 if SOAK else 60,
