@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from conftest import NOON, Hands, ask_token
+from emulating import NOON, Hands, ask_token
 
 NOT_AUTHORIZED = {"message": "Not Authorized", "details": "User is not authorized", "code": 401}
 TOKEN_FIELDS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from conftest import NOON
+from emulating import NOON
 
 from sungaze.emulators._solaredge_site import site_id_of
 

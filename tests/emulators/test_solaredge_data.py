@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from conftest import NOON
+from emulating import NOON
 
 from sungaze.emulators import World
 

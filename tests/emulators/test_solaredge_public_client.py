@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
+import aiohttp
+import aiosolaredge_one as one
 import pytest
-from conftest import NOON
-
-aiohttp = pytest.importorskip("aiohttp")
-one = pytest.importorskip("aiosolaredge_one")
+from emulating import NOON
 
 
 def ask(emulator, *calls, api_key=None, account_key=None):
@@ -26,7 +26,9 @@ def ask(emulator, *calls, api_key=None, account_key=None):
             results = [(await asyncio.gather(call(client), return_exceptions=True))[0] for call in calls]
             return [*results, client.rate_limit]
 
-    return asyncio.run(run())
+    # In a thread of its own: another test of this process may have left a running loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, run()).result()
 
 
 @pytest.fixture
