@@ -222,7 +222,10 @@ class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a vendor says of a device. `parent` is the parent's vendor_device_id, `rated_w` its AC rating."""
+    """What a vendor says of a device. `parent` is the parent's vendor_device_id, `rated_w` its AC rating.
+
+    `position` is the vendor's own drawing of where it lies, `x` and `y` in the vendor's units.
+    """
 
     vendor_device_id: str
     device_type: DeviceType
@@ -237,6 +240,24 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None = None
     rated_w: float | None = None
     last_reported_at: int | None = None
+    position: dict[str, float] | None = None
+
+
+class AlertFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a vendor says of one alarm. `vendor_alert_id` names it for all its life; times are epoch seconds.
+
+    `vendor_device_id` is empty for the site itself; `resolved_at` None means that it goes on, as far as is known.
+    `silent` says that the alarm is about a site that is not heard of, which is no fault of its production.
+    """
+
+    vendor_alert_id: str
+    code: str
+    description: str
+    severity: Severity
+    timestamp: int
+    vendor_device_id: str = ""
+    resolved_at: int | None = None
+    silent: bool = False
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):

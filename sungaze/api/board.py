@@ -18,8 +18,9 @@ from sungaze import clock
 from sungaze.api.shapes import FleetOut, PlaceRef, SiteOut, YesterdayOut
 from sungaze.checks.freshness import Facts, Habit, judge, status_word
 from sungaze.jobs.events import Events
-from sungaze.model import DAY_S, Freshness, SiteStatus
+from sungaze.model import DAY_S, Communication, Freshness, SiteStatus
 from sungaze.store import Store
+from sungaze.store.alerts import Standing
 from sungaze.store.fleet import SiteRow
 from sungaze.vendors import connectors
 from sungaze.vendors._contract import Vendor
@@ -123,6 +124,7 @@ class Board:
         accounts = {a.id: a for a in store.fleet.accounts()}
         fine = sorted({v.fine_resource for v in vendors.values()})
         looks, fetched = store.work.next_looks(fine, ids), store.work.last_fetches(fine, ids)
+        alarms = store.alerts.standings(ids)
         rows = []
         for site in sites:
             mine = [accounts[a] for a in reach.get(site.id, []) if a in accounts]
@@ -132,7 +134,7 @@ class Board:
                     site, vendors[site.vendor], newest.get(site.id, Newest()), now,
                     state=account.state if account else "needs_reconnect",
                     reason=account.state_reason if account else "disconnected: no account reaches this site",
-                    next_look=looks.get(site.id), fetched=fetched.get(site.id),
+                    next_look=looks.get(site.id), fetched=fetched.get(site.id), alarms=alarms.get(site.id),
                 )
             )  # fmt: skip
         return rows
@@ -189,7 +191,7 @@ def urgency(row: SiteOut) -> tuple[int, float, str]:
 
 def _row(
     site: SiteRow, vendor: Vendor, newest: Newest, now: float, *, state: str, reason: str,
-    next_look: float | None, fetched: float | None,
+    next_look: float | None, fetched: float | None, alarms: Standing | None,
 ) -> SiteOut:  # fmt: skip
     end = newest.power_at + vendor.fine_s if newest.power_at is not None else None
     cellular = site.connection == "cellular" and vendor.cellular_late_min is not None
@@ -216,7 +218,11 @@ def _row(
         habit,
         now,
     )
-    status = status_word(site.status, site.communication, end, site.last_updated, int(fetched) if fetched else None)
+    communication = Communication.SILENT if alarms is not None and alarms.silent else site.communication
+    status = status_word(
+        site.status, communication, end, site.last_updated, int(fetched) if fetched else None,
+        alarms.worst if alarms is not None else None,
+    )  # fmt: skip
     today, yesterday = _days(site, newest, now)
     peak = site.peak_power_kw
     return SiteOut(
@@ -225,7 +231,7 @@ def _row(
         vendor_site_id=site.vendor_site_id,
         name=site.name,
         status=status,
-        communication=site.communication,
+        communication=communication,
         production=site.production,
         freshness=verdict.freshness,
         freshness_reason=verdict.reason,
@@ -244,6 +250,7 @@ def _row(
         timezone=site.timezone,
         address=site.address,
         place=PlaceRef(site.place_id, site.place_name, site.role),
+        alerts=alarms.count if alarms is not None else 0,
         needs_you=verdict.code in {"account", "site_silent"}
         or status in {SiteStatus.FAULT, SiteStatus.OFFLINE, SiteStatus.WARNING},
         archived=site.archived_at is not None,

@@ -215,6 +215,7 @@ class SiteOut(msgspec.Struct, kw_only=True):
     timezone: str | None
     address: str
     place: PlaceRef
+    alerts: int
     needs_you: bool
     archived: bool
 
@@ -354,6 +355,35 @@ class YesterdayOut(msgspec.Struct):
     energy_wh: float | None
     kwh_per_kwp: float | None
     places: int
+
+
+class AlertOut(msgspec.Struct, kw_only=True):
+    """An alarm of a site or of an account, a vendor's or Sungaze's own. It goes on while `resolved_at` is null.
+
+    `severity` is one of info, warning, error, critical; `status` one of open, acknowledged, resolved; `device_id` 0 is
+    the site itself.
+    """
+
+    id: int
+    site_id: int | None
+    site_name: str | None
+    account_id: int | None
+    device_id: int
+    timestamp: int
+    severity: str
+    code: str
+    description: str
+    status: str
+    source: str
+    resolved_at: int | None
+    acknowledged_at: int | None
+
+
+class AlertList(msgspec.Struct):
+    """One page of alarms; `total` counts all that match."""
+
+    items: list[AlertOut]
+    total: int
 
 
 class FleetOut(msgspec.Struct):

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from sungaze import clock
-from sungaze.model import AccountState, Communication, Freshness, SiteStatus
+from sungaze.model import AccountState, Communication, Freshness, Severity, SiteStatus
 
 TWILIGHT_S: Final = 4_500
 """How far off sunset may be at a place that is known by its zone's main city only."""
@@ -88,9 +88,17 @@ def judge(facts: Facts, habit: Habit, now: float) -> Verdict:
 
 
 def status_word(
-    said: str, communication: str, measured_end: int | None, last_report_at: int | None, fetched_at: int | None
+    said: str,
+    communication: str,
+    measured_end: int | None,
+    last_report_at: int | None,
+    fetched_at: int | None,
+    worst_alert: Severity | None = None,
 ) -> SiteStatus:
-    """The site's status: what its vendor said, unless nothing was heard for a day although we asked."""
+    """The site's status: what its vendor said, unless nothing was heard for a day although we asked.
+
+    The worst alarm that goes on makes a normal site one with a warning or a fault.
+    """
     word = SiteStatus(said)
     if word in {SiteStatus.INACTIVE, SiteStatus.PENDING}:
         return word
@@ -99,6 +107,11 @@ def status_word(
     heard = max(measured_end or 0, last_report_at or 0)
     if heard and fetched_at and fetched_at - heard > SILENT_S:
         return SiteStatus.OFFLINE
+    if word in {SiteStatus.NORMAL, SiteStatus.UNKNOWN, SiteStatus.WARNING}:
+        if worst_alert in {Severity.CRITICAL, Severity.ERROR}:
+            return SiteStatus.FAULT
+        if worst_alert == Severity.WARNING:
+            return SiteStatus.WARNING
     return word
 
 

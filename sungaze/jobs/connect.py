@@ -11,7 +11,7 @@ import msgspec
 
 from sungaze.errors import NeedsReconnect, QuotaSpent, UserError
 from sungaze.jobs import planner
-from sungaze.jobs.context import Context, session, windows
+from sungaze.jobs.context import Context, session, set_account_state, windows
 from sungaze.vendors import connector
 from sungaze.vendors._contract import Access, Method, Plan, Probe, Vendor
 
@@ -167,8 +167,9 @@ def connect(context: Context, wish: Wish) -> int:
                 "UPDATE account SET plan = ?, scope = ?, base_url = ? WHERE id = ?",
                 (checked.plan.id, checked.scope, checked.base_url, account_id),
             )
-            store.fleet.set_account_state(account_id, "connected", "", now)
-            store.database.execute("UPDATE due SET next_due = ?, attempts = 0 WHERE account_id = ?", (now, account_id))
+            set_account_state(context, account_id, "connected", "", now)
+            for resource in checked.vendor.resources:
+                store.work.hasten(account_id, {resource.id: resource.least_s}, now, resource.order)
         else:
             store.fleet.add_account(
                 id=account_id, vendor=checked.vendor.id, method=checked.method.id, plan=checked.plan.id,
@@ -196,7 +197,7 @@ def refresh(context: Context, account_id: int) -> int:
         raise NeedsReconnect(account.state_reason)
     vendor = connector(account.vendor).vendor
     now = context.now()
-    asked = [r.id for r in vendor.resources if not r.per_site] + [vendor.fine_resource]
+    asked = {r.id: r.least_s for r in vendor.resources if not r.per_site or r.id == vendor.fine_resource}
     moved = context.store.work.hasten(account_id, asked, now, planner.USER_PRIORITY)
     context.events.publish("accounts", (account_id,))
     return moved

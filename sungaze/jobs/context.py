@@ -6,18 +6,23 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 import httpx
 
 from sungaze.errors import NeedsReconnect
 from sungaze.jobs.events import Events
+from sungaze.model import AccountState, AlertFacts, Severity
 from sungaze.store import Store
+from sungaze.store.alerts import OWN
 from sungaze.store.fleet import AccountRow
 from sungaze.store.ledger import Window
 from sungaze.vault import Vault
 from sungaze.vendors import connector
 from sungaze.vendors._contract import Access, Plan
 from sungaze.vendors._session import HttpSession, open_client
+
+NEEDS_USER: Final = frozenset({AccountState.NEEDS_RECONNECT, AccountState.CHANGED, AccountState.NOT_ENTITLED})
 
 
 @dataclass(kw_only=True)
@@ -51,6 +56,25 @@ class Context:
     def base_url(self, vendor: str, stored: str | None) -> str:
         """Where a vendor is asked: the account's own address, the demo's, or the vendor's."""
         return stored or self.base_urls.get(vendor) or connector(vendor).vendor.default_base_url
+
+
+def set_account_state(
+    context: Context, account_id: int, state: str, reason: str, now: float, *, retry_at: float | None = None
+) -> bool:
+    """Whether an account's state became another one. One that needs the user has one alarm until it is well again."""
+    store = context.store
+    with store.database.transaction():
+        changed = store.fleet.set_account_state(account_id, state, reason, now, retry_at=retry_at)
+        alarms = []
+        if state in NEEDS_USER:
+            alarms = [
+                AlertFacts(
+                    vendor_alert_id="account", code=state, description=reason, severity=Severity.ERROR,
+                    timestamp=int(now),
+                )
+            ]  # fmt: skip
+        store.alerts.apply(alarms, source=OWN, complete=True, now=now, account_id=account_id)
+    return changed
 
 
 def windows(plan: Plan) -> list[Window]:

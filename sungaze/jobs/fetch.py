@@ -9,13 +9,13 @@ import msgspec
 
 from sungaze.errors import Changed, NeedsReconnect, NotEntitled, NotFound, QuotaSpent, Unavailable, VendorError
 from sungaze.jobs import planner
-from sungaze.jobs.context import Context, access
+from sungaze.jobs.context import Context, access, set_account_state
 from sungaze.jobs.ingest import Taken, ingest
-from sungaze.model import DAY_S, AccountState, Span
+from sungaze.model import DAY_S, AccountState, SiteStatus, Span
 from sungaze.store.fleet import AccountRow, SiteRow
 from sungaze.store.work import Look
 from sungaze.vendors import connector
-from sungaze.vendors._contract import Access, Answer, SiteRef
+from sungaze.vendors._contract import Access, Answer, Resource, SiteRef
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ PATIENCE: Final = 2
 """Failed looks in a row, with no success between, that make an account unavailable: one endpoint may fail alone."""
 ALONE_S: Final = 3_600.0
 """How long a site's own answers may be strange, with no other answer between, before it is the account's trouble."""
+WELL_S: Final = 7 * DAY_S
 NOT_ENTITLED_S: Final = 7 * DAY_S
 GIVE_UP: Final = 12
 """Attempts after which a gap is closed as beyond filling; looks go on for ever."""
@@ -49,10 +50,17 @@ def perform_look(context: Context, look_id: int, owner: str) -> None:
         planner.look_spans(vendor, look.resource, site, covered, now) if site else (Span(int(now), int(now)), [])
     )
     budget = planner.budget(store, account.scope, now)
+    if site is not None and _is_well(context, resource, look, site):
+        # It was not asked: when it last was stays as it is.
+        store.work.finish_look(look, planner.next_due(resource, site, now, budget), ok=True, now=look.last_ok or now)
+        return
     if site is not None and _not_moved(context, account, look, site, budget.stretch):
         store.work.finish_look(look, planner.next_due(resource, site, now, budget), ok=True, now=now)
         return
     calls = 0
+    earliest = now + resource.least_s
+    if resource.least_s:
+        store.work.begin_asking(look, resource.least_s, now)
     try:
         with access(context, account) as (door, session):
             try:
@@ -65,15 +73,14 @@ def perform_look(context: Context, look_id: int, owner: str) -> None:
                     store.work.owe(account.id, site.id, look.resource, owed, reason="outage", priority=15, now=now)
                     _owe_yesterday(context, account, look, site, now)
                     site = store.fleet.site(site.id)
-                store.work.finish_look(
-                    look, planner.next_due(resource, site, now, budget), ok=True, now=now, priority=resource.order
-                )
+                then = max(planner.next_due(resource, site, now, budget), earliest)
+                store.work.finish_look(look, then, ok=True, now=now, priority=resource.order)
                 _record(context, account, look.site_id, look.resource, span, now, "ok", calls, taken.samples)
         _well(context, account, taken)
     except NotFound:
         log.info("%s account %d was disconnected while it was asked", account.vendor, account.id)
     except VendorError as error:
-        _trouble(context, account, look, error, calls, span, now)
+        _trouble(context, account, look, error, calls, span, now, earliest)
 
 
 def perform_gap(context: Context, gap_id: int, owner: str) -> None:
@@ -122,6 +129,7 @@ def site_ref(context: Context, site: SiteRow) -> SiteRef:
         installed_on=site.installed_on,
         last_energy_at=site.last_energy_at,
         device_types=context.store.fleet.device_types(site.id),
+        device_ids=frozenset(context.store.fleet.device_ids(site.id)),
     )
 
 
@@ -130,8 +138,16 @@ def _ask(
 ) -> Answer:
     vendor = connector(account.vendor)
     if site is None:
-        return vendor.list_sites(door)
+        listing = next(r.id for r in vendor.vendor.resources if not r.per_site)
+        return vendor.list_sites(door) if resource == listing else vendor.fetch_account(door, resource)
     return vendor.fetch(door, resource, site_ref(context, site), span)
+
+
+def _is_well(context: Context, resource: Resource, look: Look, site: SiteRow) -> bool:
+    """Whether a look that is for troubled sites can be spared: the site is well, and was asked within the week."""
+    if not resource.when_troubled or look.last_ok is None or context.now() - look.last_ok > WELL_S:
+        return False
+    return site.status == SiteStatus.NORMAL and site.id not in context.store.alerts.standings([site.id])
 
 
 def _not_moved(context: Context, account: AccountRow, look: Look, site: SiteRow, stretch: float) -> bool:
@@ -165,20 +181,27 @@ def _owe_yesterday(context: Context, account: AccountRow, look: Look, site: Site
 def _well(context: Context, account: AccountRow, taken: Taken) -> None:
     """An account that answers is connected, whatever it was before."""
     context.refusals.pop(account.scope, None)
-    if account.state != AccountState.CONNECTED and context.store.fleet.set_account_state(
-        account.id, AccountState.CONNECTED, "", context.now()
+    if account.state != AccountState.CONNECTED and set_account_state(
+        context, account.id, AccountState.CONNECTED, "", context.now()
     ):
         context.events.publish("accounts", (account.id,))
     context.events.publish("sites", taken.sites)
 
 
 def _trouble(
-    context: Context, account: AccountRow, look: Look, error: VendorError, calls: int, span: Span, now: float
+    context: Context,
+    account: AccountRow,
+    look: Look,
+    error: VendorError,
+    calls: int,
+    span: Span,
+    now: float,
+    earliest: float,
 ) -> None:
     store = context.store
     if isinstance(error, QuotaSpent):
         # Not the look's failure: it is tried again as if it had not been begun.
-        until = _spent(context, account, error, calls, now)
+        until = max(_spent(context, account, error, calls, now), earliest)
         store.work.finish_look(msgspec.structs.replace(look, attempts=look.attempts - 1), until, ok=False, now=now)
         return
     if isinstance(error, NotEntitled):
@@ -188,7 +211,7 @@ def _trouble(
     else:
         then = now + planner.backoff_s(look.attempts + 2)
     with store.database.transaction():
-        store.work.finish_look(look, then, ok=False, now=now)
+        store.work.finish_look(look, max(then, earliest), ok=False, now=now)
         _record(context, account, look.site_id, look.resource, span, now, _outcome(error), calls, 0, str(error))
     _judge_account(context, account, error, look.attempts + 1, now, whole=look.site_id == 0)
 
@@ -232,7 +255,7 @@ def _judge_account(
 def _set_state(
     context: Context, account: AccountRow, state: str, reason: str, now: float, retry_at: float | None = None
 ) -> None:
-    context.store.fleet.set_account_state(account.id, state, reason, now, retry_at=retry_at)
+    set_account_state(context, account.id, state, reason, now, retry_at=retry_at)
     context.events.publish("accounts", (account.id,))
     context.events.publish("everything")
 

@@ -7,6 +7,7 @@ import msgspec
 from sungaze.jobs import planner
 from sungaze.jobs.context import Context
 from sungaze.model import Span
+from sungaze.store.alerts import VENDOR
 from sungaze.store.fleet import AccountRow, SiteRow
 from sungaze.vendors import connector
 from sungaze.vendors._contract import Answer, Plan, Vendor
@@ -42,6 +43,8 @@ def ingest(context: Context, account: AccountRow, resource: str, site: SiteRow |
             moved = fact.last_energy_at and fact.last_energy_at > (before.get(fact.vendor_site_id) or 0)
             if not site and moved and ids[fact.vendor_site_id] not in fresh:
                 _look_now(context, account, vendor, ids[fact.vendor_site_id], now)
+    if answer.site_alerts is not None:
+        touched |= _take_alerts(context, account, answer)
     samples = 0
     if site is not None:
         devices = store.fleet.device_ids(site.id)
@@ -54,9 +57,29 @@ def ingest(context: Context, account: AccountRow, resource: str, site: SiteRow |
                 site.id, answer.readings, devices=devices, rating=store.fleet.rating(site), now=now
             )
             samples = written.samples
+        if answer.alerts is not None:
+            store.alerts.apply(
+                answer.alerts, source=VENDOR, complete=answer.alerts_complete, now=now, site_id=site.id, devices=devices
+            )
         if answer.covered is not None:
             reach(context, site, resource, answer.covered)
     return Taken(samples, frozenset(touched))
+
+
+def _take_alerts(context: Context, account: AccountRow, answer: Answer) -> set[int]:
+    """The sites of an account whose alarms changed; a whole listing speaks also of the sites that it leaves out."""
+    store, now = context.store, context.now()
+    listed = answer.site_alerts or {}
+    changed = set()
+    for site_id, vendor_site_id in store.fleet.sites_of_account(account.id).items():
+        if vendor_site_id in listed or answer.alerts_complete:
+            facts = listed.get(vendor_site_id, [])
+            devices = store.fleet.device_ids(site_id) if facts else {}
+            if store.alerts.apply(
+                facts, source=VENDOR, complete=answer.alerts_complete, now=now, site_id=site_id, devices=devices
+            ):
+                changed.add(site_id)
+    return changed
 
 
 def reach(context: Context, site: SiteRow, resource: str, covered: Span) -> None:

@@ -28,6 +28,8 @@ USER_PRIORITY: Final = 1
 HISTORY_SHARE: Final = 0.1
 DAYLIGHT_SHARE: Final = 0.5
 """Of a day that is daylight, over a year and everywhere."""
+TROUBLED_SHARE: Final = 0.05
+"""Of a fleet's sites that are not well on a day."""
 CLOSING_S: Final = 30 * 60
 """After sunset until the closing look: vendors take this long to have the last figures."""
 AFTER_MIDNIGHT_S: Final = 30 * 60
@@ -58,6 +60,8 @@ def calls_per_day(vendor: Vendor, plan: Plan, sites: int) -> float:
     total = 0.0
     for resource in due_resources(vendor, plan):
         looks = DAY_S / resource.every_s * (1.0 if resource.night or resource.every_s >= DAY_S else DAYLIGHT_SHARE)
+        if resource.when_troubled:
+            looks = max(1 / 7, TROUBLED_SHARE * looks)
         total += looks * resource.calls * (sites if resource.per_site else 1 + sites // 100)
     return total
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sungaze.store.alerts import Alerts
 from sungaze.store.database import Database
 from sungaze.store.fleet import Fleet
 from sungaze.store.ledger import Ledger
@@ -21,6 +22,7 @@ class Store:
         self.fleet = Fleet(self.database, self.timeseries)
         self.ledger = Ledger(self.database)
         self.work = Work(self.database)
+        self.alerts = Alerts(self.database)
 
     def close(self) -> None:
         """Close this thread's connection; other threads close their own as they end."""

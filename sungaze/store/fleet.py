@@ -356,6 +356,16 @@ class Fleet:
         found = self._db.scalar("SELECT id FROM site WHERE vendor = ? AND vendor_site_id = ?", (vendor, vendor_site_id))
         return None if found is None else int(found)
 
+    def sites_of_account(self, account_id: int) -> dict[int, str]:
+        """The vendor_site_id of every site that an account sees, by site id."""
+        return dict(
+            self._db.rows(
+                "SELECT site.id, vendor_site_id FROM account_site JOIN site ON site.id = site_id "
+                "WHERE account_id = ? AND gone_since IS NULL",
+                (account_id,),
+            )
+        )
+
     def accounts_of_sites(self) -> dict[int, list[int]]:
         """The connected accounts that see each site."""
         found: dict[int, list[int]] = {}
@@ -385,6 +395,8 @@ class Fleet:
             for fact in listed:
                 row = rows.get(fact.vendor_device_id)
                 values = {column: getattr(fact, column) for column in _DEVICE_COLUMNS}
+                if fact.position is not None:
+                    values["position"] = msgspec.json.encode(fact.position).decode()
                 if row is None:
                     ids[fact.vendor_device_id] = int(
                         Device.insert(

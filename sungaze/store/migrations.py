@@ -103,5 +103,20 @@ CREATE TABLE lease (
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST,)
+# An alarm may be an account's, which has no site; a look may not come round sooner than its vendor bears.
+_ALERTS = """
+DROP TABLE alert;
+CREATE TABLE alert (
+  id INTEGER PRIMARY KEY, site_id INTEGER REFERENCES site(id), account_id INTEGER REFERENCES account(id),
+  device_id INTEGER NOT NULL DEFAULT 0, timestamp INTEGER NOT NULL, severity TEXT NOT NULL, code TEXT NOT NULL,
+  description TEXT NOT NULL, silent INTEGER NOT NULL DEFAULT 0, status TEXT NOT NULL,
+  vendor_alert_id TEXT NOT NULL, source TEXT NOT NULL, resolved_at INTEGER, acknowledged_at INTEGER,
+  CHECK ((site_id IS NULL) <> (account_id IS NULL)));
+CREATE UNIQUE INDEX alert_site ON alert(site_id, source, vendor_alert_id) WHERE site_id IS NOT NULL;
+CREATE UNIQUE INDEX alert_account ON alert(account_id, source, vendor_alert_id) WHERE account_id IS NOT NULL;
+CREATE INDEX alert_open ON alert(resolved_at);
+ALTER TABLE due ADD COLUMN last_asked REAL;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _ALERTS)
 LATEST: Final = len(MIGRATIONS)

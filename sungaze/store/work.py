@@ -5,7 +5,7 @@ The queue carries ids only; losing it loses nothing, because everything here is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -126,15 +126,32 @@ class Work:
             for table in ("due", "gap")
         )
 
-    def hasten(self, account_id: int, resources: Iterable[str], now: float, priority: int) -> int:
-        """The number of looks of an account that were brought forward to now."""
+    def begin_asking(self, look: Look, least_s: float, now: float) -> None:
+        """Put down that a look is asked now, before it is: whatever comes, even a kill, the next is `least_s` away."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE due SET last_asked = ?, next_due = max(next_due, ?) WHERE id = ?", (now, now + least_s, look.id)
+            )
+
+    def hasten(self, account_id: int, least_s: Mapping[str, float], now: float, priority: int) -> int:
+        """The number of looks of an account that are due now, after these resources were brought forward.
+
+        Each resource comes no sooner than its `least_s` after it was last asked.
+        """
         moved = 0
         with self._db.transaction():
-            for resource in resources:
-                moved += self._db.execute(
-                    "UPDATE due SET next_due = ?, priority = ? WHERE account_id = ? AND resource = ?",
-                    (now, priority, account_id, resource),
-                ).rowcount
+            for resource, least in least_s.items():
+                self._db.execute(
+                    "UPDATE due SET next_due = max(?, COALESCE(last_asked, 0) + ?), priority = ?, attempts = 0 "
+                    "WHERE account_id = ? AND resource = ?",
+                    (now, least, priority, account_id, resource),
+                )
+                moved += int(
+                    self._db.scalar(
+                        "SELECT count(*) FROM due WHERE account_id = ? AND resource = ? AND next_due <= ?",
+                        (account_id, resource, now),
+                    )
+                )
         return moved
 
     def next_looks(self, resources: Sequence[str], sites: Iterable[int] | None = None) -> dict[int, float]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from sungaze.model import DeviceFacts, Reading, SiteFacts, Span
+from sungaze.model import AlertFacts, DeviceFacts, Reading, SiteFacts, Span
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +63,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     plans: tuple[str, ...]
     scope_field: str
     """The credential that names the application whose quota is spent."""
+    consent: str = ""
+    """What the user has to agree to before this way in is used, in a sentence or two; empty for nothing."""
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +72,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
     `per_site` false means one call serves the account. `every_s` is the pause between two looks by day; `night` says
     whether it is worth asking while the sun is down. `calls` is what one look costs at the least. `order` decides
-    which goes first among equals. `after_midnight` has a daily figure asked soon after the site's day has ended.
+    which goes first among equals. At least `least_s` pass between two looks, whoever asks and however the last one
+    ended. `when_troubled` spares a site that is well all but one look a week. `after_midnight` has a daily figure asked soon after the site's day has ended.
     """
 
     id: str
@@ -78,6 +81,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     every_s: int
     night: bool = False
     after_midnight: bool = False
+    least_s: int = 0
+    when_troubled: bool = False
     calls: int = 1
     order: int = 50
 
@@ -126,12 +131,13 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """An answer: its whole body, bounded in size, and the request's path without its query."""
+    """An answer: its whole body, bounded in size, the request's path without its query, and each Set-Cookie line."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     path: str
+    cookies: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         # A body may hold tokens.
@@ -197,7 +203,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 class SiteRef(msgspec.Struct, frozen=True, kw_only=True):
     """A site as a connector needs it to ask and to read: `timezone` None means not known yet.
 
-    `device_types` are those known so far, `last_energy_at` the newest energy that a list spoke of.
+    `device_types` are those known so far, `device_ids` their vendor_device_ids, `last_energy_at` the newest energy that
+    a list spoke of.
     """
 
     vendor_site_id: str
@@ -206,6 +213,7 @@ class SiteRef(msgspec.Struct, frozen=True, kw_only=True):
     installed_on: str | None = None
     last_energy_at: int | None = None
     device_types: frozenset[str] = frozenset()
+    device_ids: frozenset[str] = frozenset()
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -213,8 +221,10 @@ class Answer(msgspec.Struct, kw_only=True):
 
     `sites` from a list is complete when `complete` is true: only then does a missing site mean `no longer visible`.
     `devices` None means the look was not about devices; a device missing from a list is retired only when
-    `devices_complete` is true, otherwise the devices are merely seen. `covered` is the span that the answer spoke of,
-    whether or not there were values in it.
+    `devices_complete` is true, otherwise the devices are merely seen. `alerts` None means the look was not about
+    alarms; one that is missing is resolved only when `alerts_complete` says that every open one was listed.
+    `site_alerts` are a whole account's, by vendor_site_id. `covered` is the span that the answer spoke of, whether or
+    not there were values in it.
     """
 
     sites: list[SiteFacts] = msgspec.field(default_factory=list)
@@ -222,6 +232,9 @@ class Answer(msgspec.Struct, kw_only=True):
     devices: list[DeviceFacts] | None = None
     devices_complete: bool = False
     readings: list[Reading] = msgspec.field(default_factory=list)
+    alerts: list[AlertFacts] | None = None
+    site_alerts: dict[str, list[AlertFacts]] | None = None
+    alerts_complete: bool = False
     covered: Span | None = None
 
 
@@ -236,6 +249,10 @@ class Connector(Protocol):
 
     def list_sites(self, access: Access) -> Answer:
         """Every site of the account, with `complete` true."""
+        ...
+
+    def fetch_account(self, access: Access, resource: str) -> Answer:
+        """One look at a resource that serves the whole account and is not its list of sites."""
         ...
 
     def fetch(self, access: Access, resource: str, site: SiteRef, span: Span) -> Answer:

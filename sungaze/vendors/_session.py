@@ -206,7 +206,8 @@ class HttpSession:
         finally:
             _call.until = None
         log.debug("%s %s %s %.0f ms", method, path, stream.status_code, 1000 * (time.monotonic() - started))
-        return Response(stream.status_code, stream.headers, bytes(body), path)
+        cookies = tuple(stream.headers.get_list("set-cookie"))
+        return Response(stream.status_code, stream.headers, bytes(body), path, cookies)
 
     def _unreachable(self, error: Exception) -> str:
         name = self._vendor_name

@@ -17,12 +17,14 @@ from sungaze import clock
 from sungaze.errors import Changed, NeedsReconnect, NotEntitled, QuotaSpent, Unavailable
 from sungaze.model import (
     DAY_S,
+    AlertFacts,
     Communication,
     DeviceFacts,
     DeviceStatus,
     DeviceType,
     Production,
     Reading,
+    Severity,
     SiteFacts,
     SiteStatus,
     Span,
@@ -49,7 +51,7 @@ PANEL_PAGE: Final = 20
 OLDEST_S: Final = 2 * 365 * DAY_S - DAY_S
 """Telemetry reaches two years back (3.4 [doc]); its oldest day is left alone, so that a slow clock asks not too far."""
 
-_SITE_LEVEL: Final = frozenset({"curve", "summary", "daily", "inverters", "devices"})
+_SITE_LEVEL: Final = frozenset({"curve", "summary", "daily", "inverters", "devices", "alarms"})
 """The inventory is among Watt's calls in the page's own arithmetic (section 6), and worth its call a week."""
 _DEVICE_LEVEL: Final = _SITE_LEVEL | {"panels"}
 
@@ -126,6 +128,8 @@ VENDOR: Final = Vendor(
         Resource(id="devices", per_site=True, every_s=7 * DAY_S, night=True, order=40),
         Resource(id="panels", per_site=True, every_s=3 * 3_600, calls=2, order=50),
         Resource(id="inverters", per_site=True, every_s=DAY_S, order=60),
+        # Section 6, rule 4: only for systems that are not well, and a sweep once a week.
+        Resource(id="alarms", per_site=True, every_s=4 * 3_600, night=True, when_troubled=True, calls=2, order=65),
         Resource(id="daily", per_site=True, every_s=DAY_S, night=True, after_midnight=True, order=70),
     ),
     late_min=45,
@@ -255,6 +259,40 @@ class _Envoy(msgspec.Struct):
     micro_inverters: list[_Micro] | None = None
 
 
+class _Event(msgspec.Struct):
+    event_type_id: int | None = None
+    event_start_time: Number | None = None
+    serial_number: str | None = None
+    start_date: Number | None = None
+
+
+class _Events(msgspec.Struct):
+    events: list[_Event] | None = None
+
+
+class _Alarm(msgspec.Struct):
+    id: str
+    event_type_id: int | None = None
+    cleared: bool | None = None
+    severity: int | None = None
+    alarm_start_time: Number | None = None
+    alarm_end_time: Number | None = None
+    events: list[_Event] | None = None
+
+
+class _Alarms(msgspec.Struct):
+    alarms: list[_Alarm] | None = None
+
+
+class _EventType(msgspec.Struct):
+    event_type_id: int
+    event_name: str | None = None
+
+
+class _EventTypes(msgspec.Struct):
+    event_types: list[_EventType]
+
+
 # -- login and calls -------------------------------------------------------------------------------------------------
 
 
@@ -313,6 +351,12 @@ class Enphase:
             return self._daily(access, path, span, tz)
         if resource == "inverters":
             return self._inverters(access, site)
+        if resource == "alarms":
+            return self._alarms(access, path, site)
+        raise ValueError(f"Enphase has no resource {resource}")
+
+    def fetch_account(self, access: Access, resource: str) -> Answer:
+        """Enphase has nothing that serves the whole account but its list."""
         raise ValueError(f"Enphase has no resource {resource}")
 
     def chunks(self, resource: str, span: Span) -> list[Span]:
@@ -379,6 +423,23 @@ class Enphase:
                 return Answer(devices=list(devices.values()), readings=readings)
             number += 1
 
+    def _alarms(self, access: Access, path: str, site: SiteRef) -> Answer:
+        alarms = decode(self._get(access, f"{path}/open_alarms", gated="alarms"), _Alarms, NAME, "open_alarms")
+        events = decode(self._get(access, f"{path}/open_events", gated="alarms"), _Events, NAME, "open_events")
+        types = {a.event_type_id for a in alarms.alarms or ()} | {e.event_type_id for e in events.events or ()}
+        names = self._event_names(access, {number for number in types if number is not None})
+        return Answer(alerts=list(read_alarms(alarms, events, names, site.device_ids)), alerts_complete=True)
+
+    def _event_names(self, access: Access, wanted: set[int]) -> dict[str, str]:
+        """The names of event types: a dictionary that does not change (3.7 [doc]), asked for when one is new."""
+        names = _names_of(access.recall())
+        if any(str(number) not in names for number in wanted):
+            found = decode(self._get(access, "/api/v4/systems/event_types"), _EventTypes, NAME, "event_types")
+            names |= {str(kind.event_type_id): kind.event_name or "" for kind in found.event_types}
+            with access.login_lease():
+                access.remember({**access.recall(), "event_names": msgspec.json.encode(names).decode()})
+        return names
+
     def _get(
         self, access: Access, path: str, params: Iterable[tuple[str, str]] = (), *, gated: str | None = None
     ) -> Response:
@@ -426,6 +487,7 @@ class Enphase:
             )
         access.remember(
             {
+                **access.recall(),
                 "access_token": token.access_token,
                 "refresh_token": token.refresh_token,
                 "expires_at": str(access.now() + (numeral(token.expires_in) or 0.0)),
@@ -681,6 +743,51 @@ def read_inverter(micro: _Micro) -> Iterator[Reading]:
     scale = {"wh": 1.0, "kwh": 1e3, "mwh": 1e6}.get((micro.energy.units or "Wh").lower())
     if scale is not None:
         yield Reading(f"micros:{micro.serial_number}", "energy_lifetime_wh", 0, at, value * scale)
+
+
+_SEVERITIES: Final = {1: Severity.CRITICAL, 2: Severity.ERROR, 3: Severity.WARNING}
+GATEWAY_SILENT: Final = 28
+"""`envoy_no_report`, the one event type whose number the vendor's page names (3.7)."""
+
+
+def read_alarms(
+    alarms: _Alarms, events: _Events, names: Mapping[str, str], device_ids: Iterable[str]
+) -> Iterator[AlertFacts]:
+    """Every open alarm, and every open event that no alarm covers (section 5)."""
+    by_serial = {key.partition(":")[2]: key for key in device_ids}
+    covered: set[tuple[int | None, str | None]] = set()
+
+    def facts(key: str, kind: int | None, serial: str | None, at: int, severity: Severity) -> AlertFacts:
+        said = names.get(str(kind)) or f"event type {kind}"
+        return AlertFacts(
+            vendor_alert_id=key,
+            code=str(kind),
+            description=f"{said} ({serial})" if serial else said,
+            severity=severity,
+            timestamp=at,
+            vendor_device_id=by_serial.get(serial or "", ""),
+            silent=kind == GATEWAY_SILENT,
+        )
+
+    for alarm in alarms.alarms or ():
+        serials = [event.serial_number for event in alarm.events or () if event.serial_number]
+        covered |= {(alarm.event_type_id, serial) for serial in serials} or {(alarm.event_type_id, None)}
+        start = _epoch(alarm.alarm_start_time)
+        if start is not None and not alarm.cleared:
+            severity = _SEVERITIES.get(alarm.severity or 0, Severity.INFO)
+            yield facts(alarm.id, alarm.event_type_id, serials[0] if len(serials) == 1 else None, start, severity)
+    for event in events.events or ():
+        start = _epoch(event.event_start_time)
+        if start is not None and (event.event_type_id, event.serial_number) not in covered:
+            key = f"event:{event.event_type_id}:{event.serial_number}:{start}"
+            yield facts(key, event.event_type_id, event.serial_number, start, Severity.WARNING)
+
+
+def _names_of(kept: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(kept.get("event_names", "{}"), type=dict[str, str])
+    except msgspec.DecodeError:
+        return {}
 
 
 _TYPES: Final = {

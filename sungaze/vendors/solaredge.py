@@ -17,10 +17,12 @@ from sungaze import clock
 from sungaze.errors import Changed, NeedsReconnect, NotEntitled, QuotaSpent, Unavailable
 from sungaze.model import (
     DAY_S,
+    AlertFacts,
     DeviceFacts,
     DeviceStatus,
     DeviceType,
     Reading,
+    Severity,
     SiteFacts,
     SiteStatus,
     Span,
@@ -57,6 +59,7 @@ DAYS: Final = 28
 """Local days of daily figures in one call at the most: 30 can exceed a calendar month, which is refused (section 5
 [doc])."""
 PAGE: Final = 1_000
+ALERT_PAGE: Final = 100
 SETTLE_S: Final = 90
 """A bucket is asked for this long after it closed (section 3 [code])."""
 TYPES: Final = ("INVERTER", "OPTIMIZER", "METER", "BATTERY", "BATTERY_MODULE", "GATEWAY", "EV_CHARGER", "BUI")
@@ -118,6 +121,7 @@ VENDOR: Final = Vendor(
         Resource(id="power", per_site=True, every_s=900, order=30),
         Resource(id="energy", per_site=True, every_s=4 * 3_600, order=40),
         Resource(id="devices", per_site=True, every_s=7 * DAY_S, night=True, order=60),
+        Resource(id="alerts", per_site=False, every_s=4 * 3_600, night=True, order=70),
     ),
     late_min=90,
     stale_min=240,
@@ -190,6 +194,23 @@ class _Device(msgspec.Struct, rename="camel"):
     name: str | None = None
 
 
+class _Component(msgspec.Struct, rename="camel"):
+    name: str | None = None
+    serial_number: str | None = None
+
+
+class _Alert(msgspec.Struct, rename="camel"):
+    alert_id: int | str
+    site_id: int | str
+    category: str | None = None
+    type: str | None = None
+    impact: Number | None = None
+    status: str | None = None
+    first_trigger: str | None = None
+    last_trigger: str | None = None
+    component: _Component | None = None
+
+
 # -- calls -----------------------------------------------------------------------------------------------------------
 
 
@@ -238,6 +259,25 @@ class SolarEdge:
             # An empty inventory is no reason to retire everything.
             return Answer(devices=list(read_devices(found)), devices_complete=bool(found))
         raise ValueError(f"SolarEdge has no resource {resource}")
+
+    def fetch_account(self, access: Access, resource: str) -> Answer:
+        """The alerts of all sites; the end of the list is a short page, or one that repeats what is known."""
+        if resource != "alerts":
+            raise ValueError(f"SolarEdge has no resource {resource}")
+        found: dict[str, list[AlertFacts]] = {}
+        seen: set[str] = set()
+        number = 1
+        while True:
+            params = [("page", str(number)), ("alerts-in-page", str(ALERT_PAGE))]
+            page = decode(self._get(access, "/v2/alerts", params), list[_Alert], NAME, "alerts")
+            before = len(seen)
+            for alert in page:
+                if str(alert.alert_id) not in seen:
+                    seen.add(str(alert.alert_id))
+                    found.setdefault(str(alert.site_id), []).extend(read_alert(alert))
+            if len(page) < ALERT_PAGE or len(seen) == before:
+                return Answer(site_alerts=found, alerts_complete=len(page) < ALERT_PAGE)
+            number += 1
 
     def chunks(self, resource: str, span: Span) -> list[Span]:
         """Quarter-hours come 12 hours a call, cut on their marks; days 26 a call, which touch 28 local ones at most."""
@@ -434,6 +474,40 @@ def read_daily(series: _Series, tz: dt.tzinfo, covered: Span) -> Iterator[Readin
             start = clock.midnight(clock.day_of(_instant(point.timestamp), tz), tz)
             if covered.start <= start < covered.end:
                 yield Reading("", "energy_wh", DAY_S, start, figure(point.value) * scale)
+
+
+_SILENT: Final = frozenset({"SITE_COMMUNICATION_FAULT", "RAPID_SITE_COMMUNICATION_FAULT"})
+
+
+def read_alert(alert: _Alert) -> Iterator[AlertFacts]:
+    """One alert; nothing for one without a time. Severity follows its impact, 0 to 9 (section 4 [assumed])."""
+    start = _stamp(alert.first_trigger)
+    if start is None:
+        return
+    kind = alert.type or "unknown"
+    impact = -1.0 if alert.impact is None else figure(alert.impact)
+    severity = Severity.CRITICAL if impact >= 8 else Severity.ERROR if impact >= 5 else Severity.WARNING
+    if kind == "SNOW_ON_SITE" or 0 <= impact < 2:
+        severity = Severity.INFO
+    parts = [kind.replace("_", " ").capitalize(), (alert.component and alert.component.name) or ""]
+    closed = (alert.status or "").upper() == "CLOSED"
+    yield AlertFacts(
+        vendor_alert_id=str(alert.alert_id),
+        code=kind,
+        description=": ".join(part for part in parts if part),
+        severity=severity,
+        timestamp=start,
+        vendor_device_id=(alert.component and alert.component.serial_number) or "",
+        resolved_at=(_stamp(alert.last_trigger) or start) if closed else None,
+        silent=kind in _SILENT,
+    )
+
+
+def _stamp(text: str | None) -> int | None:
+    try:
+        return _instant(text) if text else None
+    except Changed:
+        return None
 
 
 _DEVICE_TYPES: Final = {

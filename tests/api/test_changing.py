@@ -112,3 +112,26 @@ def test_disconnecting_forgets_the_credentials_and_keeps_the_history(empty: Flee
     assert empty.emulators["solaredge"].credentials["api_key"] not in empty.runtime.settings.secrets.read_text()
     assert empty.client.delete(f"/api/accounts/{account}").status_code == 404
     assert empty.client.post(f"/api/accounts/{account}/refresh").status_code == 404
+
+
+def test_alarms_are_listed_acknowledged_and_told_to_open_pages(
+    empty: Fleet, listening: list[tuple[str, dict[str, list[int]]]]
+) -> None:
+    empty.client.post("/api/accounts", json=empty.wish("enphase"))
+    deadline = time.monotonic() + 60
+    while not (items := empty.client.get("/api/alerts", params={"status": "open"}).json()["items"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    worst = items[0]
+    assert worst["site_name"]
+    assert worst["source"] == "vendor"
+    site = empty.client.get(f"/api/sites/{worst['site_id']}").json()
+    assert site["alerts"] >= 1
+    assert site["needs_you"] is True
+    seen = empty.client.post(f"/api/alerts/{worst['id']}/acknowledge")
+    assert seen.json()["status"] == "acknowledged"
+    of_site = empty.client.get("/api/alerts", params={"site": worst["site_id"]}).json()
+    assert worst["id"] in [item["id"] for item in of_site["items"]]
+    assert empty.client.get("/api/alerts", params={"status": "loud"}).status_code == 400
+    assert empty.client.post("/api/alerts/999999/acknowledge").status_code == 404
+    heard(listening, "sites")

@@ -109,7 +109,7 @@ def test_a_month_that_the_vendor_calls_spent_is_told_and_nothing_more_is_asked_i
     running.work_off()
     running.emulators[vendor].faults[fault] = 1.0
     clock.now += 3_600
-    running.store.work.hasten(account_id, ["list"], clock.now, 1)
+    running.store.work.hasten(account_id, {"list": 0}, clock.now, 1)
     running.work_off(most=50)
     account = account_of(running)
     assert account.state == "quota_spent"

@@ -89,11 +89,10 @@ def test_opening_again_changes_nothing_of_the_schema(path: Path, open_store: Ope
     assert schema(path) == before
 
 
-def test_a_second_migration_is_run_on_a_file_of_the_first(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_version(path, 1, monkeypatch)
+def test_a_further_migration_is_run_on_a_file_that_holds_data(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Database(path).execute("INSERT INTO meta (name, value) VALUES ('kept', 'yes')")
-    monkeypatch.setattr(database, "MIGRATIONS", (MIGRATIONS[0], SECOND))
-    monkeypatch.setattr(database, "LATEST", 2)
+    monkeypatch.setattr(database, "MIGRATIONS", (*MIGRATIONS, SECOND))
+    monkeypatch.setattr(database, "LATEST", LATEST + 1)
     opened = Database(path)
     assert opened.rows("SELECT name, value, note FROM meta") == [("kept", "yes", None)]
     opened.close()

@@ -81,7 +81,7 @@ def test_a_planned_look_stays_as_it_is_unless_it_is_to_be_moved(store: Store, ac
 def test_a_refresh_brings_the_named_looks_forward(store: Store, account: int) -> None:
     for resource in ("power", "devices", "list"):
         plan(store, account, resource=resource, due=NOW + 500)
-    assert store.work.hasten(account, ["power", "list"], NOW, 1) == 2
+    assert store.work.hasten(account, {"power": 0, "list": 0}, NOW, 1) == 2
     assert store.work.next_looks(["power"]) == {1: NOW}
     assert store.work.next_look_of_account(account) == NOW
     assert store.work.next_looks(["devices"]) == {1: NOW + 500}

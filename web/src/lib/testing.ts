@@ -27,6 +27,7 @@ export function aSite(changes: Partial<Site> = {}): Site {
     timezone: 'America/Chicago',
     address: '60699, Chicago, IL, US',
     place: { id: 1, name: 'Juniper Clinic', role: 'generation' },
+    alerts: 0,
     needs_you: false,
     archived: false,
     ...changes,

@@ -1,0 +1,175 @@
+"""Alarms with their life: one row each, opened and resolved by what a vendor says or by a check's evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from sungaze.errors import NotFound
+from sungaze.model import SITE_DEVICE_ID, AlertFacts, AlertStatus, Severity
+from sungaze.store.database import Database
+
+VENDOR: Final = "vendor"
+OWN: Final = "sungaze"
+_COLUMNS: Final = (
+    "alert.id, alert.site_id, alert.account_id, alert.device_id, alert.timestamp, alert.severity, alert.code, "
+    "alert.description, alert.status, alert.vendor_alert_id, alert.source, alert.resolved_at, alert.acknowledged_at"
+)
+_SEVERITIES: Final = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO)
+_RANK: Final = "CASE severity WHEN 'critical' THEN 0 WHEN 'error' THEN 1 WHEN 'warning' THEN 2 ELSE 3 END"
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How the alarms of a site stand: how many go on, the worst of them, and whether one says that it is silent."""
+
+    count: int
+    worst: Severity
+    silent: bool
+
+
+class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One alarm, of a site or of an account. `vendor_alert_id` is the key within it and its source; `device_id` 0 is
+    the site itself.
+    """
+
+    id: int
+    site_id: int | None
+    account_id: int | None
+    device_id: int
+    timestamp: int
+    severity: str
+    code: str
+    description: str
+    status: str
+    vendor_alert_id: str
+    source: str
+    resolved_at: int | None
+    acknowledged_at: int | None
+
+
+class Alerts:
+    """The alarms of one store."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def apply(
+        self,
+        facts: Sequence[AlertFacts],
+        *,
+        source: str,
+        complete: bool,
+        now: float,
+        site_id: int | None = None,
+        account_id: int | None = None,
+        devices: Mapping[str, int] | None = None,
+    ) -> bool:
+        """Whether anything changed, after taking what a vendor or a check says of the alarms of a site or an account.
+
+        Only with `complete` is an open alarm that is missing from `facts` resolved: a page that did not come proves
+        nothing. One that goes on after it was resolved is open again, with its first time kept.
+        """
+        changed = False
+        column, subject = ("site_id", site_id) if account_id is None else ("account_id", account_id)
+        listed = {fact.vendor_alert_id: fact for fact in facts}
+        with self._db.transaction():
+            rows = self._db.dicts(f"SELECT * FROM alert WHERE {column} = ? AND source = ?", (subject, source))
+            known = {row["vendor_alert_id"]: row for row in rows}
+            for key, fact in listed.items():
+                device_id = (devices or {}).get(fact.vendor_device_id, SITE_DEVICE_ID)
+                if key in known:
+                    # A device may become known after its alarm.
+                    changed |= self._renew(known[key], fact, device_id or known[key]["device_id"])
+                else:
+                    self._insert(fact, source, site_id, account_id, device_id)
+                    changed = True
+            if complete:
+                gone = [row["id"] for key, row in known.items() if key not in listed and row["resolved_at"] is None]
+                self._db.executemany(
+                    "UPDATE alert SET status = 'resolved', resolved_at = ? WHERE id = ?",
+                    [(int(now), alert_id) for alert_id in gone],
+                )
+                changed |= bool(gone)
+        return changed
+
+    def _insert(
+        self, fact: AlertFacts, source: str, site_id: int | None, account_id: int | None, device_id: int
+    ) -> None:
+        status = AlertStatus.OPEN if fact.resolved_at is None else AlertStatus.RESOLVED
+        self._db.execute(
+            "INSERT INTO alert (site_id, account_id, device_id, timestamp, severity, code, description, silent, "
+            "status, vendor_alert_id, source, resolved_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                site_id, account_id, device_id, fact.timestamp, fact.severity.value, fact.code, fact.description,
+                fact.silent, status.value, fact.vendor_alert_id, source, fact.resolved_at,
+            ),
+        )  # fmt: skip
+
+    def _renew(self, row: Mapping[str, Any], fact: AlertFacts, device_id: int) -> bool:
+        if fact.resolved_at is not None:
+            status, resolved = AlertStatus.RESOLVED.value, fact.resolved_at
+        elif row["resolved_at"] is not None:
+            status, resolved = AlertStatus.OPEN.value, None
+        else:
+            status, resolved = row["status"], None
+        wanted = (fact.severity.value, fact.description, status, resolved, device_id)
+        if wanted == tuple(row[name] for name in ("severity", "description", "status", "resolved_at", "device_id")):
+            return False
+        self._db.execute(
+            "UPDATE alert SET severity = ?, description = ?, status = ?, resolved_at = ?, device_id = ? WHERE id = ?",
+            (*wanted, row["id"]),
+        )
+        return True
+
+    def acknowledge(self, alert_id: int, now: float) -> AlertRow:
+        """The alarm, seen by the user; it stays until it is resolved. Raises NotFound."""
+        with self._db.transaction(durable=True):
+            row = self.alert(alert_id)
+            if row.status == AlertStatus.OPEN:
+                self._db.execute(
+                    "UPDATE alert SET status = 'acknowledged', acknowledged_at = ? WHERE id = ?", (int(now), alert_id)
+                )
+        return self.alert(alert_id)
+
+    def alert(self, alert_id: int) -> AlertRow:
+        """One alarm. Raises NotFound."""
+        for row in self._db.dicts(f"SELECT {_COLUMNS} FROM alert WHERE id = ?", (alert_id,)):
+            return msgspec.convert(row, AlertRow)
+        raise NotFound("There is no such alert.")
+
+    def alerts(
+        self, *, site_id: int | None = None, going_on: bool | None = None, limit: int = 100, offset: int = 0
+    ) -> tuple[list[AlertRow], int]:
+        """A page of alarms, and of how many: those that go on first, among them the worst and the newest first.
+
+        Without a site those of archived sites and of accounts that were disconnected are left out.
+        """
+        where = ["site.archived_at IS NULL AND account.removed_at IS NULL"]
+        parameters: list[int] = []
+        if site_id is not None:
+            where = ["alert.site_id = ?"]
+            parameters.append(site_id)
+        if going_on is not None:
+            where.append("alert.resolved_at IS NULL" if going_on else "alert.resolved_at IS NOT NULL")
+        source = (
+            "FROM alert LEFT JOIN site ON site.id = alert.site_id LEFT JOIN account ON account.id = alert.account_id "
+            f"WHERE {' AND '.join(where)}"
+        )
+        total = int(self._db.scalar(f"SELECT count(*) {source}", parameters))
+        rows = self._db.dicts(
+            f"SELECT {_COLUMNS} {source} ORDER BY alert.resolved_at IS NOT NULL, {_RANK}, alert.timestamp DESC, "
+            "alert.id LIMIT ? OFFSET ?",
+            (*parameters, limit, offset),
+        )
+        return [msgspec.convert(row, AlertRow) for row in rows], total
+
+    def standings(self, sites: Iterable[int] | None = None) -> dict[int, Standing]:
+        """How the alarms of each site, or of each of these, stand; a site without one that goes on is left out."""
+        among = "" if sites is None else f" AND site_id IN ({','.join(map(str, map(int, sites)))})"
+        rows = self._db.rows(
+            f"SELECT site_id, count(*), min({_RANK}), max(silent) FROM alert WHERE resolved_at IS NULL "
+            f"AND site_id IS NOT NULL{among} GROUP BY site_id"
+        )
+        return {site_id: Standing(count, _SEVERITIES[worst], bool(silent)) for site_id, count, worst, silent in rows}
