@@ -26,6 +26,7 @@ from sungaze.folder import Folder
 from sungaze.jobs import connect as connecting
 from sungaze.jobs.context import Context
 from sungaze.jobs.events import Events
+from sungaze.jobs.judge import judge_fleet
 from sungaze.jobs.queue import Queue
 from sungaze.store import Store
 from sungaze.store.database import OperationalError
@@ -96,8 +97,8 @@ class Runtime:
             base_urls=self._base_urls,
         )
         self._undo.callback(self.context.close)
-        queue = self._open_queue()
         board = Board(store, events, self._now)
+        queue = self._open_queue(board)
         parts = Parts(
             context=self.context,
             board=board,
@@ -117,9 +118,9 @@ class Runtime:
         if settings.demo:
             threading.Thread(target=self._connect_demo, name="demo", daemon=True).start()
 
-    def _open_queue(self) -> Queue:
+    def _open_queue(self, board: Board) -> Queue:
         try:
-            return Queue(self.context, self.settings.queue)
+            return Queue(self.context, self.settings.queue, judge=lambda: judge_fleet(self.context, board.seen()))
         except Exception as error:
             raise StoreError(
                 f"{self.settings.queue} cannot be used ({error}). It may be deleted; nothing is lost."
@@ -167,6 +168,7 @@ class Runtime:
                 plan=emulator.plan,
                 label=f"Demo {connector(emulator.vendor).vendor.name}",
                 credentials=emulator.credentials,
+                consent=True,
             )
             try:
                 connecting.connect(self.context, wish)

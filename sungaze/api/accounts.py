@@ -97,6 +97,7 @@ def _wish(data: ConnectIn) -> connecting.Wish:
         plan=data.plan,
         label=data.label,
         base_url=data.base_url,
+        consent=data.consent,
     )
 
 
@@ -113,6 +114,7 @@ def _vendor_out(vendor: Vendor) -> VendorOut:
                 m.about,
                 [FieldOut(f.name, f.label, f.help, f.secret, f.required) for f in m.fields],
                 list(m.plans),
+                m.consent,
             )
             for m in vendor.methods
         ],

@@ -18,6 +18,7 @@ from sungaze import clock
 from sungaze.api.shapes import FleetOut, PlaceRef, SiteOut, YesterdayOut
 from sungaze.checks.freshness import Facts, Habit, judge, status_word
 from sungaze.jobs.events import Events
+from sungaze.jobs.judge import Seen
 from sungaze.model import DAY_S, Communication, Freshness, SiteStatus
 from sungaze.store import Store
 from sungaze.store.alerts import Standing
@@ -108,6 +109,19 @@ class Board:
                 self._fleet = fleet_figures(rows, self._quarter, self._now())
             return self._fleet
 
+    def seen(self) -> list[Seen]:
+        """Every site as it is shown now, for whoever judges the fleet."""
+        rows = {row.id: row for row in self.build(None)}
+        found = []
+        for site in self._store.fleet.sites():
+            row = rows.get(site.id)
+            if row is None:
+                continue
+            fresh = row.freshness == Freshness.FRESH and row.power_w is not None and row.peak_power_kw
+            share = (row.power_w or 0.0) / (1000 * (row.peak_power_kw or 1.0)) if fresh else None
+            found.append(Seen(site=site, freshness=Freshness(row.freshness), reason_code=row.reason_code, share=share))
+        return found
+
     def refresh(self) -> None:
         """Have the next answer built anew: the user has just changed something."""
         with self._lock:
@@ -175,7 +189,7 @@ class Board:
         metrics = sorted({row.power_metric for row in rows})
         found = self._store.database.rows(
             "SELECT site_id, avg(value) FROM series JOIN sample ON series_id = series.id WHERE device_id = 0 AND "
-            f"site_id IN ({marks}) AND metric IN ({','.join('?' * len(metrics))}) AND interval_s > 0 AND "
+            f"site_id IN ({marks}) AND metric IN ({','.join('?' * len(metrics))}) AND "
             "interval_s <= ? AND timestamp >= ? AND timestamp < ? GROUP BY site_id",
             (*metrics, QUARTER_S, quarter, quarter + QUARTER_S),
         )
@@ -290,7 +304,8 @@ def fleet_figures(
         quarter = int(now) // QUARTER_S * QUARTER_S - QUARTER_S
     # A site that has a part of the quarter-hour only is left out: its mean would be of other minutes.
     reach = (quarter or 0) + QUARTER_S
-    inside = [r for r in awake if r.id in powers and (r.measured_at or 0) + (r.power_interval_s or 0) >= reach]
+    # A moment (no interval) is of this quarter-hour if it lies in it.
+    inside = [r for r in awake if r.id in powers and (r.measured_at or 0) + (r.power_interval_s or QUARTER_S) >= reach]
     summed = inside + asleep
     summed_places = {r.place.id for r in summed}
     days = [r for r in counted if r.energy_yesterday_wh is not None]

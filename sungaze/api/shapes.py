@@ -37,13 +37,14 @@ class PlanOut(msgspec.Struct):
 
 
 class MethodOut(msgspec.Struct):
-    """A way in; `plans` holds ids, the default first."""
+    """A way in; `plans` holds ids, the default first. `consent` is what the user has to agree to, empty for nothing."""
 
     id: str
     label: str
     about: str
     fields: list[FieldOut]
     plans: list[str]
+    consent: str
 
 
 class VendorOut(msgspec.Struct):
@@ -96,6 +97,7 @@ class ConnectIn(msgspec.Struct, forbid_unknown_fields=True):
     plan: str | None = None
     label: str | None = None
     base_url: str | None = None
+    consent: bool = False
 
 
 class ProbeSite(msgspec.Struct):

@@ -141,7 +141,7 @@ def list_devices(parts: GivenParts, site_id: Id) -> DeviceList:
     store = parts.context.store
     site = store.fleet.site(site_id)
     metric = connector(site.vendor).vendor.power_metric
-    interval = _finest(parts, site_id, metric)
+    interval = store.timeseries.finest_of_devices(site_id, metric)
     newest = store.timeseries.latest(site_id, metric, interval) if interval else {}
     return DeviceList(
         [
@@ -237,7 +237,7 @@ def get_layout(
     shown = kind or next((t.value for t in PRODUCING_TYPES if t in present), None)
     cells = [d for d in devices if d.device_type == shown]
     cells.sort(key=lambda d: (d.serial_number is None, d.serial_number or "", d.id))
-    interval = _finest(parts, site_id, entry.name)
+    interval = store.timeseries.finest_of_devices(site_id, entry.name)
     newest = store.timeseries.latest(site_id, entry.name, interval, at=moment) if interval is not None else {}
     # For a past moment only a value that was of that moment is shown; for now the newest, which carries its own time.
     oldest = moment - max(3 * (interval or 0), 900) if at is not None else 0
@@ -287,13 +287,6 @@ def _sun(site: SiteRow, day: Span | None) -> Span | None:
     middle = (day.start + day.end) // 2
     spans = clock.daylight_near(middle, site.latitude, site.longitude)
     return next((s for s in spans if s.start <= middle < s.end), None)
-
-
-def _finest(parts: Parts, site_id: int, metric: str) -> int | None:
-    lengths = parts.context.store.database.rows(
-        "SELECT DISTINCT interval_s FROM series WHERE site_id = ? AND metric = ? AND device_id <> 0", (site_id, metric)
-    )
-    return min((s for (s,) in lengths), key=lambda s: (s == 0, s), default=None)
 
 
 def _metrics(parts: Parts, site_id: int) -> list[MetricOut]:

@@ -31,6 +31,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     plan: str | None = None
     label: str | None = None
     base_url: str | None = None
+    consent: bool = False
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +65,8 @@ def check(context: Context, wish: Wish) -> Checked:
     method = vendor.method(wish.method) if wish.method else vendor.methods[0]
     if method is None:
         raise BadRequest(f"{vendor.name} has no way in called “{wish.method}”.")
+    if method.consent and not wish.consent:
+        raise BadRequest(f"This way in needs your consent first. {method.consent}")
     plan_id = wish.plan or method.plans[0]
     plan = vendor.plan(plan_id) if plan_id in method.plans else None
     if plan is None:
@@ -174,6 +177,7 @@ def connect(context: Context, wish: Wish) -> int:
             store.fleet.add_account(
                 id=account_id, vendor=checked.vendor.id, method=checked.method.id, plan=checked.plan.id,
                 label=checked.label, base_url=checked.base_url, scope=checked.scope, identity=checked.identity, now=now,
+                consented_at=now if checked.method.consent else None,
             )  # fmt: skip
             for resource in checked.vendor.resources:
                 if not resource.per_site:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,13 +29,15 @@ log = logging.getLogger(__name__)
 
 WORKERS: Final = 4
 TICK_S: Final = 0.5
+JUDGE_S: Final = 300.0
 _RESTING: Final = frozenset({AccountState.NEEDS_RECONNECT, AccountState.BLOCKED})
 
 
 class Queue:
     """The workers of one store and the ticker that feeds them."""
 
-    def __init__(self, context: Context, path: Path) -> None:
+    def __init__(self, context: Context, path: Path, *, judge: Callable[[], None] | None = None) -> None:
+        """`judge` looks over the whole fleet; it is done every JUDGE_S by one of the workers."""
         self._context = context
         self._owner = secrets.token_hex(8)
         self._stop = threading.Event()
@@ -43,6 +47,9 @@ class Queue:
         self._huey.flush()
         self._look = self._huey.task(name="look")(self._perform_look)
         self._gap = self._huey.task(name="gap")(self._perform_gap)
+        self._judge = self._huey.task(name="judge")(self._perform_judge)
+        self._judge_fleet = judge
+        self._judged = float("-inf")
         self._consumer = Consumer(
             self._huey, workers=WORKERS, worker_type="thread", periodic=False, initial_delay=0.05, max_delay=0.2,
             check_worker_health=False,
@@ -95,6 +102,9 @@ class Queue:
         """The number of tasks put in: as many as quotas and concurrency have room for, looks before gaps."""
         context, now = self._context, self._context.now()
         put = 0
+        if self._judge_fleet is not None and time.monotonic() - self._judged > JUDGE_S:
+            self._judged = time.monotonic()
+            self._judge()
         accounts = context.store.fleet.accounts()
         for account in accounts:
             if account.state in _RESTING or (account.retry_at and account.retry_at > now):
@@ -132,6 +142,16 @@ class Queue:
 
     def _perform_gap(self, gap_id: int) -> None:
         self._perform(perform_gap, gap_id)
+
+    def _perform_judge(self) -> None:
+        if self._stop.is_set() or self._judge_fleet is None:
+            return
+        try:
+            self._judge_fleet()
+        except OperationalError as error:
+            log.error("The store cannot be written (%s); the fleet is judged again in some minutes.", error)
+        except Exception:
+            log.exception("the fleet could not be judged")
 
     def _perform(self, perform: Any, work_id: int) -> None:
         if self._stop.is_set():

@@ -88,6 +88,7 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     retry_at: int | None
     created_at: int
     removed_at: int | None
+    consented_at: int | None
 
 
 class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,11 +177,16 @@ class Fleet:
         scope: str,
         identity: str,
         now: float,
+        consented_at: float | None = None,
     ) -> int:
-        """The id of a new account. Call it inside a transaction, so that it appears with all that belongs to it."""
+        """The id of a new account. Call it inside a transaction, so that it appears with all that belongs to it.
+
+        `consented_at` is when the user agreed to what its way in asks for.
+        """
         query = Account.insert(
             id=id, vendor=vendor, method=method, plan=plan, label=label, base_url=base_url, scope=scope,
             identity=identity, state="connected", state_since=int(now), created_at=int(now),
+            consented_at=int(consented_at) if consented_at is not None else None,
         )  # fmt: skip
         return int(query.execute(self._db.peewee))
 

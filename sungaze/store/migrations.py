@@ -116,6 +116,7 @@ CREATE UNIQUE INDEX alert_site ON alert(site_id, source, vendor_alert_id) WHERE 
 CREATE UNIQUE INDEX alert_account ON alert(account_id, source, vendor_alert_id) WHERE account_id IS NOT NULL;
 CREATE INDEX alert_open ON alert(resolved_at);
 ALTER TABLE due ADD COLUMN last_asked REAL;
+ALTER TABLE account ADD COLUMN consented_at INTEGER;
 """
 
 MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _ALERTS)

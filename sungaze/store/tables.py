@@ -26,6 +26,7 @@ class Account(Model):
     retry_at = IntegerField(null=True)
     created_at = IntegerField()
     removed_at = IntegerField(null=True)
+    consented_at = IntegerField(null=True)
 
     class Meta:
         table_name = "account"

@@ -308,6 +308,14 @@ class TimeSeries:
         ]
         return sorted(found, key=lambda s: (s == 0, s))
 
+    def finest_of_devices(self, site_id: int, metric: str) -> int | None:
+        """The finest interval length that any device of a site has of a metric, moments last; None without any."""
+        lengths = self._db.rows(
+            "SELECT DISTINCT interval_s FROM series WHERE site_id = ? AND metric = ? AND device_id <> 0",
+            (site_id, metric),
+        )
+        return min((s for (s,) in lengths), key=lambda s: (s == 0, s), default=None)
+
     def raw(self, key: SeriesKey, span: Span) -> list[tuple[int, float]]:
         """The samples of one series whose interval starts in the span, oldest first."""
         series = self._db.scalar(_FIND_SERIES, (key.site_id, key.device_id, key.metric, key.interval_s))

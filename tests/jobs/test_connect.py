@@ -12,6 +12,7 @@ from spine import Spine
 from sungaze.errors import NeedsReconnect, NotFound, Unavailable, UserError
 from sungaze.jobs import connect as connecting
 from sungaze.jobs.connect import BadRequest
+from sungaze.vendors import connectors
 
 
 def leaves_nothing(running: Spine) -> None:
@@ -85,7 +86,7 @@ def test_pasted_rubbish_is_told_by_the_field_it_stands_in(spine: Callable[..., S
 
 def test_an_unknown_vendor_is_not_found(spine: Callable[..., Spine]) -> None:
     running = spine("enphase")
-    with pytest.raises(NotFound, match="enphase, solaredge"):
+    with pytest.raises(NotFound, match=", ".join(connectors())):
         connecting.probe(running.context, connecting.Wish(vendor="acme", credentials={}))
 
 

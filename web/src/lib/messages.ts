@@ -452,6 +452,8 @@ export const messages = {
     over: 'That is more than the plan holds: sites will be asked less often.',
     failed: 'Nothing was stored.',
     must: 'What you should know',
+    consent: 'I agree to this.',
+    consentMissing: 'Please read what this way in does, and agree to it first.',
     required: (field: string): string => `${field} is missing.`,
     limits: {
       minute: (n: string): string => `${n} a minute`,

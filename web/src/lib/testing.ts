@@ -76,6 +76,7 @@ export function aVendor(changes: Partial<Vendor> = {}): Vendor {
           { name: 'user', label: 'User', help: '', secret: false, required: false },
         ],
         plans: ['free', 'paid'],
+        consent: '',
       },
     ],
     plans: [

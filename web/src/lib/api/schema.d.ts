@@ -346,6 +346,8 @@ export interface components {
         /** ConnectIn */
         ConnectIn: {
             base_url?: string | null;
+            /** @default false */
+            consent: boolean;
             credentials: {
                 [key: string]: string;
             };
@@ -434,6 +436,7 @@ export interface components {
         /** MethodOut */
         MethodOut: {
             about: string;
+            consent: string;
             fields: components["schemas"]["FieldOut"][];
             id: string;
             label: string;

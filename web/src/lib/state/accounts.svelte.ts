@@ -120,6 +120,8 @@ export class ConnectForm {
   values = $state<Record<string, string>>({});
   label = $state('');
   baseUrl = $state('');
+  /** Whether the user agreed to what this way in asks for. */
+  consent = $state(false);
 
   readonly vendor = $derived.by(() => this.#vendors.data?.find((vendor) => vendor.id === this.#vendorId));
   readonly method = $derived.by(
@@ -143,6 +145,7 @@ export class ConnectForm {
       plan: this.plan?.id ?? null,
       label: this.label.trim() || null,
       base_url: this.baseUrl.trim() || null,
+      consent: this.consent,
       credentials,
     };
   });
@@ -168,6 +171,7 @@ export class ConnectForm {
   choose(wish: { vendor: string; method?: string; plan?: string }): void {
     if (wish.vendor !== this.#vendorId) {
       this.values = {};
+      this.consent = false;
       this.#problem = '';
     }
     this.#vendorId = wish.vendor;
@@ -178,6 +182,7 @@ export class ConnectForm {
   chooseMethod(id: string): void {
     this.#methodId = id;
     this.#planId = '';
+    this.consent = false;
   }
 
   choosePlan(id: string): void {
