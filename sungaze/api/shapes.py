@@ -277,7 +277,10 @@ class SiteDetail(SiteOut, kw_only=True):
 
 
 class SitePatch(msgspec.Struct, forbid_unknown_fields=True):
-    """What the user sets; a null takes the user's value back, so that the vendor's counts again."""
+    """What the user sets; a null takes the user's value back, so that the vendor's counts again.
+
+    `place` is the place that the site belongs to; null gives it one of its own.
+    """
 
     alias: str | msgspec.UnsetType | None = msgspec.UNSET
     timezone: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -286,6 +289,8 @@ class SitePatch(msgspec.Struct, forbid_unknown_fields=True):
     longitude: float | msgspec.UnsetType | None = msgspec.UNSET
     tilt: float | msgspec.UnsetType | None = msgspec.UNSET
     azimuth: float | msgspec.UnsetType | None = msgspec.UNSET
+    place: int | msgspec.UnsetType | None = msgspec.UNSET
+    role: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class DeviceOut(msgspec.Struct):
@@ -357,6 +362,74 @@ class YesterdayOut(msgspec.Struct):
     energy_wh: float | None
     kwh_per_kwp: float | None
     places: int
+
+
+class PlaceSite(msgspec.Struct):
+    """A site of a place; `role` is one of generation, same_generation, additional."""
+
+    id: int
+    name: str
+    vendor: str
+    role: str
+
+
+class PlaceOut(msgspec.Struct, kw_only=True):
+    """A roof or a plant: the user's sheet, and the sites that look at it. `peak_power_kw` counts each roof once."""
+
+    id: int
+    name: str
+    address: str | None
+    latitude: float | None
+    longitude: float | None
+    timezone: str | None
+    customer: str | None
+    phone: str | None
+    reference: str | None
+    permission_to_operate_on: str | None
+    warranty: str | None
+    notes: str | None
+    peak_power_kw: float | None
+    sites: list[PlaceSite]
+
+
+class PlaceList(msgspec.Struct):
+    """Every place with a site that is not archived."""
+
+    items: list[PlaceOut]
+
+
+class PlacePatch(msgspec.Struct, forbid_unknown_fields=True):
+    """What the user writes on a place's sheet; a null empties a line, the name excepted."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    address: str | msgspec.UnsetType | None = msgspec.UNSET
+    customer: str | msgspec.UnsetType | None = msgspec.UNSET
+    phone: str | msgspec.UnsetType | None = msgspec.UNSET
+    reference: str | msgspec.UnsetType | None = msgspec.UNSET
+    permission_to_operate_on: str | msgspec.UnsetType | None = msgspec.UNSET
+    warranty: str | msgspec.UnsetType | None = msgspec.UNSET
+    notes: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class MergeIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Which place is merged into this one, and the role that its sites have here."""
+
+    place: int
+    role: str = "same_generation"
+
+
+class ProposalOut(msgspec.Struct):
+    """Two sites that may be one roof; `evidence` holds some of serial, address, position, curve."""
+
+    sites: list[PlaceSite]
+    places: list[int]
+    evidence: list[str]
+
+
+class ProposalList(msgspec.Struct):
+    """What Sungaze proposes to be one roof; the user decides."""
+
+    items: list[ProposalOut]
 
 
 class AlertOut(msgspec.Struct, kw_only=True):

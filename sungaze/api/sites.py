@@ -12,6 +12,7 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from sungaze import clock
 from sungaze.api.board import SORTS, matches
 from sungaze.api.parts import LARGEST_ID, GivenParts, Id, Parts
+from sungaze.api.places import role_of
 from sungaze.api.shapes import (
     CellOut,
     DeviceList,
@@ -25,7 +26,7 @@ from sungaze.api.shapes import (
 )
 from sungaze.errors import NotFound
 from sungaze.jobs.connect import BadRequest
-from sungaze.model import DAY_S, METRICS, PRODUCING_TYPES, SITE_DEVICE_ID, DeviceStatus, DeviceType, Kind, Span
+from sungaze.model import DAY_S, METRICS, PRODUCING_TYPES, SITE_DEVICE_ID, DeviceStatus, DeviceType, Kind, Role, Span
 from sungaze.store.fleet import SiteRow
 from sungaze.store.timeseries import RESOLUTIONS
 from sungaze.vendors import connector
@@ -129,7 +130,18 @@ def update_site(parts: GivenParts, site_id: Id, data: JSONBody[SitePatch]) -> Si
         raise BadRequest(f"There is no time zone called “{values['timezone']}”, try one like Europe/Berlin.")
     if isinstance(values.get("alias"), str):
         values["alias"] = values["alias"].strip()[:200] or None
-    parts.context.store.fleet.set_by_user(site_id, values, parts.context.now())
+    if isinstance(values.get("place"), int) and not 0 <= values["place"] <= LARGEST_ID:
+        raise NotFound("There is no such place.")
+    place, role = values.pop("place", msgspec.UNSET), values.pop("role", msgspec.UNSET)
+    store, now = parts.context.store, parts.context.now()
+    with store.database.transaction(durable=True):
+        store.fleet.set_by_user(site_id, values, now)
+        if place is not msgspec.UNSET or role is not msgspec.UNSET:
+            site = store.fleet.site(site_id)
+            wanted = role_of(role) if role is not msgspec.UNSET else Role(site.role)
+            if place is None:
+                wanted = Role.GENERATION
+            store.places.put_site(site_id, site.place_id if place is msgspec.UNSET else place, wanted, now)
     parts.board.refresh()
     parts.context.events.publish("sites", (site_id,))
     return _detail(parts, site_id)

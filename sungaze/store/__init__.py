@@ -8,6 +8,7 @@ from sungaze.store.alerts import Alerts
 from sungaze.store.database import Database
 from sungaze.store.fleet import Fleet
 from sungaze.store.ledger import Ledger
+from sungaze.store.places import Places
 from sungaze.store.timeseries import TimeSeries
 from sungaze.store.work import Work
 
@@ -23,6 +24,7 @@ class Store:
         self.ledger = Ledger(self.database)
         self.work = Work(self.database)
         self.alerts = Alerts(self.database)
+        self.places = Places(self.database)
 
     def close(self) -> None:
         """Close this thread's connection; other threads close their own as they end."""

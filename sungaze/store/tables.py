@@ -35,6 +35,7 @@ class Account(Model):
 class Place(Model):
     """One roof or plant, with the user's own sheet."""
 
+    id = AutoField()
     name = TextField()
     address = TextField(null=True)
     latitude = FloatField(null=True)

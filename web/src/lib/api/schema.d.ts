@@ -158,6 +158,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/places": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListPlaces */
+        get: operations["listPlaces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/places/proposals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListProposals */
+        get: operations["listProposals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/places/{place_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** UpdatePlace */
+        patch: operations["updatePlace"];
+        trace?: never;
+    };
+    "/api/places/{place_id}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** MergePlaces */
+        post: operations["mergePlaces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session": {
         parameters: {
             query?: never;
@@ -433,6 +501,12 @@ export interface components {
             price_usd: number;
             window: string;
         };
+        /** MergeIn */
+        MergeIn: {
+            place: number;
+            /** @default same_generation */
+            role: string;
+        };
         /** MethodOut */
         MethodOut: {
             about: string;
@@ -453,11 +527,50 @@ export interface components {
             site: boolean;
             unit: string;
         };
+        /** PlaceList */
+        PlaceList: {
+            items: components["schemas"]["PlaceOut"][];
+        };
+        /** PlaceOut */
+        PlaceOut: {
+            address: string | null;
+            customer: string | null;
+            id: number;
+            latitude: number | null;
+            longitude: number | null;
+            name: string;
+            notes: string | null;
+            peak_power_kw: number | null;
+            permission_to_operate_on: string | null;
+            phone: string | null;
+            reference: string | null;
+            sites: components["schemas"]["PlaceSite"][];
+            timezone: string | null;
+            warranty: string | null;
+        };
+        /** PlacePatch */
+        PlacePatch: {
+            address?: string | null;
+            customer?: string | null;
+            name?: string;
+            notes?: string | null;
+            permission_to_operate_on?: string | null;
+            phone?: string | null;
+            reference?: string | null;
+            warranty?: string | null;
+        };
         /** PlaceRef */
         PlaceRef: {
             id: number;
             name: string;
             role: string;
+        };
+        /** PlaceSite */
+        PlaceSite: {
+            id: number;
+            name: string;
+            role: string;
+            vendor: string;
         };
         /** PlanOut */
         PlanOut: {
@@ -485,6 +598,16 @@ export interface components {
             known: boolean;
             name: string;
             vendor_site_id: string;
+        };
+        /** ProposalList */
+        ProposalList: {
+            items: components["schemas"]["ProposalOut"][];
+        };
+        /** ProposalOut */
+        ProposalOut: {
+            evidence: string[];
+            places: number[];
+            sites: components["schemas"]["PlaceSite"][];
         };
         /** QuotaOut */
         QuotaOut: {
@@ -623,6 +746,8 @@ export interface components {
             latitude?: number | null;
             longitude?: number | null;
             peak_power_kw?: number | null;
+            place?: number | null;
+            role?: string;
             tilt?: number | null;
             timezone?: string | null;
         };
@@ -961,6 +1086,128 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    listPlaces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaceList"];
+                };
+            };
+        };
+    };
+    listProposals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProposalList"];
+                };
+            };
+        };
+    };
+    updatePlace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                place_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlacePatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaceOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    mergePlaces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                place_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MergeIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaceOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };

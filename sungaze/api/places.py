@@ -1,0 +1,120 @@
+"""Places: the list, the user's sheet, merging two, and what may be one roof."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from litestar import get, patch, post
+from litestar.params import JSONBody
+
+from sungaze import clock
+from sungaze.api.parts import LARGEST_ID, GivenParts, Id, Parts
+from sungaze.api.shapes import MergeIn, PlaceList, PlaceOut, PlacePatch, PlaceSite, ProposalList, ProposalOut
+from sungaze.checks.matching import SiteFacts, propose
+from sungaze.jobs.connect import BadRequest
+from sungaze.model import DAY_S, SITE_DEVICE_ID, Role, Span
+from sungaze.store.fleet import SiteRow
+from sungaze.store.places import PlaceRow
+from sungaze.vendors import connector
+
+MOST_TEXT: Final = 2_000
+DAYS_COMPARED: Final = 35
+
+
+@get("/api/places", operation_id="listPlaces", sync_to_thread=True)
+def list_places(parts: GivenParts) -> PlaceList:
+    """Every place and its sites."""
+    sites = {site.id: site for site in parts.context.store.fleet.sites()}
+    return PlaceList([_place_out(row, sites) for row in parts.context.store.places.places()])
+
+
+@get("/api/places/proposals", operation_id="listProposals", sync_to_thread=True)
+def list_proposals(parts: GivenParts) -> ProposalList:
+    """Sites of different vendors that may be one roof: by inverter serial, address, position, or their days' energy."""
+    sites = {site.id: site for site in parts.context.store.fleet.sites()}
+    found = propose([_facts(parts, site) for site in sites.values()])
+    pairs = [(sites[proposal.first], sites[proposal.second], proposal.evidence) for proposal in found]
+    return ProposalList(
+        [ProposalOut([_place_site(a), _place_site(b)], [a.place_id, b.place_id], list(why)) for a, b, why in pairs]
+    )
+
+
+@patch("/api/places/{place_id:int}", operation_id="updatePlace", sync_to_thread=True)
+def update_place(parts: GivenParts, place_id: Id, data: JSONBody[PlacePatch]) -> PlaceOut:
+    """Write on the place's sheet."""
+    values: dict[str, Any] = {n: v for n, v in msgspec.structs.asdict(data).items() if v is not msgspec.UNSET}
+    for name, value in values.items():
+        if isinstance(value, str):
+            if len(value) > MOST_TEXT:
+                raise BadRequest(f"{name} may have {MOST_TEXT} characters at most; nothing was changed.")
+            values[name] = value.strip() or None
+    if "name" in values and not values["name"]:
+        raise BadRequest("A place needs a name; nothing was changed.")
+    parts.context.store.places.change(place_id, values)
+    return _changed(parts, place_id)
+
+
+@post("/api/places/{place_id:int}/merge", operation_id="mergePlaces", status_code=200, sync_to_thread=True)
+def merge_places(parts: GivenParts, place_id: Id, data: JSONBody[MergeIn]) -> PlaceOut:
+    """Make two places one; each roof counts once from here on. A site's `place: null` takes it apart again."""
+    if data.place == place_id or not 0 <= data.place <= LARGEST_ID:
+        raise BadRequest("A place is merged with another one, named by its id.")
+    parts.context.store.places.merge(place_id, data.place, role_of(data.role), parts.context.now())
+    return _changed(parts, place_id)
+
+
+def role_of(text: str) -> Role:
+    """The role of that name. Raises BadRequest."""
+    try:
+        return Role(text)
+    except ValueError:
+        raise BadRequest(f"There is no role “{text}”; there is {', '.join(Role)}.") from None
+
+
+def _changed(parts: Parts, place_id: int) -> PlaceOut:
+    parts.board.refresh()
+    store = parts.context.store
+    row = store.places.place(place_id)
+    parts.context.events.publish("sites", [site_id for site_id, _ in row.sites])
+    return _place_out(row, {site.id: site for site in store.fleet.sites(archived=True)})
+
+
+def _place_out(row: PlaceRow, sites: dict[int, SiteRow]) -> PlaceOut:
+    mine = [sites[site_id] for site_id, _ in row.sites if site_id in sites]
+    peaks = [s.peak_power_kw for s in mine if s.peak_power_kw is not None and s.role != Role.SAME_GENERATION]
+    sheet = {name: value for name, value in msgspec.structs.asdict(row).items() if name != "sites"}
+    return PlaceOut(**sheet, peak_power_kw=sum(peaks) if peaks else None, sites=[_place_site(site) for site in mine])
+
+
+def _place_site(site: SiteRow) -> PlaceSite:
+    return PlaceSite(site.id, site.name, site.vendor, site.role)
+
+
+def _facts(parts: Parts, site: SiteRow) -> SiteFacts:
+    store, now = parts.context.store, int(parts.context.now())
+    metric = connector(site.vendor).vendor.energy_metric
+    tz = clock.zone(site.timezone)
+    days: dict[str, float] = {}
+    if tz is not None:
+        span = Span(now - DAYS_COMPARED * DAY_S, now - DAY_S)
+        rows = store.timeseries.read(site.id, SITE_DEVICE_ID, metric, span, interval_s=DAY_S).rows
+        days = {clock.day_of(row[0], tz).isoformat(): row[1] for row in rows}
+    return SiteFacts(
+        id=site.id,
+        vendor=site.vendor,
+        place_id=site.place_id,
+        address=site.address_info,
+        latitude=site.latitude,
+        longitude=site.longitude,
+        exact=site.position_source in {"user", "vendor"},
+        serials=frozenset(
+            d.serial_number
+            for d in store.fleet.devices(site.id)
+            if d.serial_number and d.device_type == "inverter" and d.status != "retired"
+        ),
+        days=days,
+    )
+
+
+ROUTES = [list_places, list_proposals, update_place, merge_places]
