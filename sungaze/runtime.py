@@ -35,7 +35,12 @@ from sungaze.vendors import connector
 
 log = logging.getLogger(__name__)
 
-DEMO_FLEET: Final = {"enphase": (12, "partner"), "solaredge": (8, "paid")}
+DEMO_FLEET: Final = {
+    "enphase": (12, "partner"),
+    "solaredge": (8, "paid"),
+    "tigo": (4, "premium"),
+    "generac": (3, "dashboard"),
+}
 DEMO_PANELS: Final = 20
 DEMO_SEED: Final = 1
 GRACE_S: Final = 2
@@ -172,9 +177,27 @@ class Runtime:
             )
             try:
                 connecting.connect(self.context, wish)
+                self._know_better(emulator)
             except (SungazeError, OperationalError) as error:
                 log.error("The demo's %s account could not be connected: %s", emulator.vendor, error)
         self.context.store.close()
+
+    def _know_better(self, emulator: Any) -> None:
+        """Say of the demo's sites what their vendor does not tell, as a user would: the zone, the peak and the name."""
+        if emulator.vendor != "generac":
+            return
+        fleet = self.context.store.fleet
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and not self.closing.wait(0.2):
+            sites = sorted((s for s in fleet.sites() if s.vendor == emulator.vendor), key=lambda s: s.vendor_site_id)
+            plans = emulator.service.world.fleet(emulator.vendor)
+            if len(sites) < len(plans):
+                continue
+            for site, plan in zip(sites, plans, strict=True):
+                known = {"timezone": plan.town.zone, "peak_power_kw": plan.peak_w / 1000, "alias": plan.name}
+                fleet.set_by_user(site.id, known, self._now())
+            self.context.events.publish("everything")
+            return
 
     def link(self, *, window: bool = False) -> str:
         """An address that opens one session."""

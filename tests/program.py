@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import httpx
 
 TOP = Path(__file__).parents[1]
+DEMO_SITES = 27
+"""12 of Enphase, 8 of SolarEdge, 4 of Tigo, 3 of Generac."""
 STOP_S = 5
 """What stopping may take at most."""
 TOKEN = "a-token-of-the-tests-0123456789abcdef"

@@ -184,16 +184,18 @@ class Board:
         return found
 
     def _quarter(self, rows: list[SiteOut], quarter: int) -> dict[int, float]:
-        """The mean power of each site over a quarter-hour, W."""
+        """The mean power of each site over a quarter-hour, W; a moment near it of one that gives moments only."""
         marks = ",".join(str(row.id) for row in rows)
         metrics = sorted({row.power_metric for row in rows})
         found = self._store.database.rows(
             "SELECT site_id, avg(value) FROM series JOIN sample ON series_id = series.id WHERE device_id = 0 AND "
             f"site_id IN ({marks}) AND metric IN ({','.join('?' * len(metrics))}) AND "
-            "interval_s <= ? AND timestamp >= ? AND timestamp < ? GROUP BY site_id",
+            "interval_s BETWEEN 1 AND ? AND timestamp >= ? AND timestamp < ? GROUP BY site_id",
             (*metrics, QUARTER_S, quarter, quarter + QUARTER_S),
         )
-        return dict(found)
+        near = range(quarter - QUARTER_S, quarter + QUARTER_S)
+        moments = {r.id: r.power_w for r in rows if r.power_interval_s == 0 and r.measured_at in near}
+        return dict(found) | {site_id: watts for site_id, watts in moments.items() if watts is not None}
 
 
 def urgency(row: SiteOut) -> tuple[int, float, str]:
@@ -304,8 +306,11 @@ def fleet_figures(
         quarter = int(now) // QUARTER_S * QUARTER_S - QUARTER_S
     # A site that has a part of the quarter-hour only is left out: its mean would be of other minutes.
     reach = (quarter or 0) + QUARTER_S
-    # A moment (no interval) is of this quarter-hour if it lies in it.
-    inside = [r for r in awake if r.id in powers and (r.measured_at or 0) + (r.power_interval_s or QUARTER_S) >= reach]
+    inside = [
+        r
+        for r in awake
+        if r.id in powers and (r.power_interval_s == 0 or (r.measured_at or 0) + (r.power_interval_s or 0) >= reach)
+    ]
     summed = inside + asleep
     summed_places = {r.place.id for r in summed}
     days = [r for r in counted if r.energy_yesterday_wh is not None]

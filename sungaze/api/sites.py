@@ -76,7 +76,7 @@ def _detail(parts: Parts, site_id: int) -> SiteDetail:
         if device.status != DeviceStatus.RETIRED:
             types[device.device_type] = types.get(device.device_type, 0) + 1
     daily = store.work.covered(site_id, vendor.history[0])
-    fine = store.work.covered(site_id, vendor.fine_resource)
+    fine = store.work.covered(site_id, vendor.fine_resource if vendor.fine_s else vendor.history[-1])
     plans = {a.id: a.plan for a in store.fleet.accounts()}
     account_ids = store.fleet.accounts_of_sites().get(site_id, [])
     panels = any("panels" in plan.gives for a in account_ids if (plan := vendor.plan(plans[a])) is not None)

@@ -64,7 +64,6 @@ class Emulator:
         self.vendor = service.VENDOR
         self.method = service.METHOD
         self.plan = service.plan
-        self.credentials = service.credentials
         self.requests: deque[SeenRequest] = deque(maxlen=REMEMBERED_REQUESTS)
         # With the protocol named, asyncio sets TCP_NODELAY; without it every answer waits 40 ms for an ACK.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -76,6 +75,11 @@ class Emulator:
             self._socket.close()
             raise
         self.base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        try:
+            service.open()
+        except BaseException:
+            self._socket.close()
+            raise
         self._stopping: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         config = uvicorn.Config(
@@ -97,6 +101,11 @@ class Emulator:
         self._server.serving.wait(10.0)
 
     @property
+    def credentials(self) -> dict[str, str]:
+        """Return what a user would paste to connect."""
+        return self.service.credentials
+
+    @property
     def faults(self) -> Faults:
         """Return the fault rates, to be read and changed."""
         return self.service.faults
@@ -113,6 +122,7 @@ class Emulator:
             self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(5.0)
         self._socket.close()
+        self.service.close()
 
     def __enter__(self) -> Self:
         return self

@@ -114,6 +114,12 @@ class Service(ABC):
     def truth(cls, world: World, k: int, start: int, end: int) -> Iterator[TruthRow]:
         """Yield the canonical rows of site `k` whose intervals lie wholly inside [start, end)."""
 
+    def open(self) -> None:  # noqa: B027 - most vendors have nothing beside HTTP
+        """Start what the vendor serves beside HTTP; called once, before the emulator answers."""
+
+    def close(self) -> None:  # noqa: B027
+        """Stop what `open` and the vendor's own calls have started; more than once does no harm."""
+
     def overload(self) -> Answer:
         """Return the HTML page of an overloaded front door, by turns as 503 and as 200."""
         status = 503 if self.faults.turn("html") % 2 else 200

@@ -8,10 +8,12 @@ import sys
 import time
 from datetime import UTC, datetime
 from threading import Event
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
 from sungaze.emulators import VENDORS, Clock, World, serve, write_truth
+from sungaze.emulators.cps import Cps
 
 
 class Moment(click.ParamType[float]):
@@ -42,7 +44,44 @@ class FaultRate(click.ParamType[tuple[str, float]]):
             self.fail(f"the rate in {value!r} is not a number from 0 to 1", param, ctx)
 
 
-def _refuse(sentence: str) -> None:
+class BrokerAddress(NamedTuple):
+    """Where a broker is, and as whom one comes in."""
+
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+
+
+class Broker(click.ParamType[BrokerAddress]):
+    """HOST:PORT or USER:PASSWORD@HOST:PORT."""
+
+    name = "host:port"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> BrokerAddress:
+        """Return the address; fails with a usage error that holds no password for anything else."""
+        login, _, address = str(value).rpartition("@")
+        user, _, password = login.partition(":")
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port[:6]) < 65_536:
+            self.fail("that is not a broker's address such as 127.0.0.1:1883", param, ctx)
+        return BrokerAddress(host, int(port), user or None, password or None)
+
+
+def _other_ways(
+    service: Cps, mqtt: BrokerAddress | None, push: str | None, modbus_port: int | None
+) -> dict[str, dict[str, Any]]:
+    """Start what was asked for beside HTTP and return how to reach it; OSError where it cannot be."""
+    if modbus_port is not None:
+        service.serve_modbus(modbus_port)
+    if mqtt is not None:
+        service.start_mqtt(mqtt.host, mqtt.port, user=mqtt.user, password=mqtt.password)
+    if push is not None:
+        service.start_push(push)
+    return service.ways()
+
+
+def _refuse(sentence: str) -> NoReturn:
     click.echo(sentence, err=True)
     sys.exit(2)
 
@@ -58,6 +97,9 @@ def _refuse(sentence: str) -> None:
 @click.option("--plan", default=None, help="One of the vendor's plans.")
 @click.option("--dialect", default=None, help="One of the vendor's interfaces, where it has several.")
 @click.option("--fault", "faults", type=FaultRate(), multiple=True, help="NAME or NAME=RATE; may be repeated.")
+@click.option("--mqtt", type=Broker(), default=None, help="cps: to this broker, [USER:PASSWORD@]HOST:PORT.")
+@click.option("--push", default=None, metavar="URL", help="cps: push its gateways' data to this address.")
+@click.option("--modbus-port", type=click.IntRange(0, 65_535), default=None, help="cps: Modbus/TCP here; 0 takes one.")
 def emulate(
     vendor: str,
     port: int,
@@ -69,11 +111,16 @@ def emulate(
     plan: str | None,
     dialect: str | None,
     faults: tuple[tuple[str, float], ...],
+    mqtt: BrokerAddress | None,
+    push: str | None,
+    modbus_port: int | None,
 ) -> None:
     """Serve one vendor's interface on loopback until interrupted.
 
-    Prints one line of JSON when ready: vendor, method, plan, base_url, credentials.
+    Prints one line of JSON when ready: vendor, method, plan, base_url, credentials; cps also its mqtt, modbus, push.
     """
+    if vendor != Cps.VENDOR and (mqtt, push, modbus_port) != (None, None, None):
+        _refuse("--mqtt, --push and --modbus-port are for cps")
     stopped = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
@@ -82,12 +129,17 @@ def emulate(
         emulator = serve(vendor, world, plan=plan, dialect=dialect, faults=dict(faults), now=clock, port=port)
     except ValueError as error:
         _refuse(str(error))
-        return
     except OSError as error:
         _refuse(f"cannot listen on 127.0.0.1:{port}: {error.strerror or error}")
-        return
     with emulator:
+        ways: dict[str, Any] = {}
+        if isinstance(emulator.service, Cps):
+            try:
+                ways = _other_ways(emulator.service, mqtt, push, modbus_port)
+            except OSError as error:
+                _refuse(f"cps: {error.strerror or error}")
         ready = {name: getattr(emulator, name) for name in ("vendor", "method", "plan", "base_url", "credentials")}
+        ready |= ways
         click.echo(json.dumps(ready))
         sys.stdout.flush()
         while not stopped.wait(0.5):  # an endless wait would not see Ctrl+C on Windows

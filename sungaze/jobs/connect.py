@@ -88,7 +88,7 @@ def check(context: Context, wish: Wish) -> Checked:
     if wish.base_url and (address is None or int(address[2] or 0) > 65_535):
         raise BadRequest("The address must be scheme, host and port only, such as http://127.0.0.1:8080.")
     ledger = context.store.ledger
-    public = ":".join(credentials.get(f.name, "") for f in method.fields if not f.secret)
+    public = ":".join(credentials.get(f.name, "") for f in method.fields if f.required and not f.secret)
     key = credentials[method.scope_field]
     return Checked(
         vendor=vendor,

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE: Final = 2
 """Failed looks in a row, with no success between, that make an account unavailable: one endpoint may fail alone."""
+LONG_PAUSE_S: Final = 3_600.0
+"""A pause that a vendor names and that is as long as this is kept from the first time on."""
 ALONE_S: Final = 3_600.0
 """How long a site's own answers may be strange, with no other answer between, before it is the account's trouble."""
 WELL_S: Final = 7 * DAY_S
@@ -102,7 +104,11 @@ def perform_gap(context: Context, gap_id: int, owner: str) -> None:
                 calls = session.calls
             with store.database.transaction():
                 taken = ingest(context, account, gap.resource, site, answer)
-                store.work.close_gap(gap.id, "filled", now)
+                if answer.covered is None:
+                    # It could not be asked yet (a zone or a base of time is not known): owed still.
+                    store.work.postpone_gap(gap, now + planner.backoff_s(gap.attempts + 4), failed=False)
+                else:
+                    store.work.close_gap(gap.id, "filled", now)
                 _record(context, account, site.id, gap.resource, gap.span, now, "ok", calls, taken.samples)
         _well(context, account, taken)
         context.events.publish("accounts", (account.id,))
@@ -115,7 +121,10 @@ def perform_gap(context: Context, gap_id: int, owner: str) -> None:
             if gap.attempts + 1 >= GIVE_UP or isinstance(error, NotEntitled):
                 store.work.close_gap(gap.id, f"given up: {error}", now)
             else:
-                store.work.postpone_gap(gap, now + planner.backoff_s(gap.attempts), failed=True)
+                pause = planner.backoff_s(gap.attempts)
+                # A vendor that names a long pause is not in vain asked again: that is no failed attempt.
+                named = error.retry_after_s if isinstance(error, Unavailable) else 0.0
+                store.work.postpone_gap(gap, now + max(pause, named), failed=named < LONG_PAUSE_S)
             _record(context, account, site.id, gap.resource, gap.span, now, _outcome(error), calls, 0, str(error))
         _judge_account(context, account, error, gap.attempts + 1, now)
 
@@ -207,7 +216,8 @@ def _trouble(
     if isinstance(error, NotEntitled):
         then = now + NOT_ENTITLED_S
     elif isinstance(error, Unavailable):
-        then = now + max(error.retry_after_s if look.attempts else 60.0, planner.backoff_s(look.attempts))
+        named = error.retry_after_s if look.attempts or error.retry_after_s >= LONG_PAUSE_S else 60.0
+        then = now + max(named, planner.backoff_s(look.attempts))
     else:
         then = now + planner.backoff_s(look.attempts + 2)
     with store.database.transaction():

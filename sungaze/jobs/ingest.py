@@ -31,7 +31,9 @@ def ingest(context: Context, account: AccountRow, resource: str, site: SiteRow |
     plan = vendor.plan(account.plan)
     touched: set[int] = {site.id} if site else set()
     if answer.sites or answer.complete:
-        before = {row.vendor_site_id: row.last_energy_at for row in store.fleet.sites()}
+        sites = [row for row in store.fleet.sites(archived=True) if row.vendor == account.vendor]
+        before = {row.vendor_site_id: row.last_energy_at for row in sites}
+        unzoned = {row.id for row in sites if row.timezone is None}
         fresh = store.fleet.apply_sites(account.id, account.vendor, answer.sites, complete=answer.complete, now=now)
         ids = {fact.vendor_site_id: store.fleet.site_id(account.vendor, fact.vendor_site_id) for fact in answer.sites}
         touched |= {site_id for site_id in ids.values() if site_id is not None}
@@ -39,6 +41,10 @@ def ingest(context: Context, account: AccountRow, resource: str, site: SiteRow |
             for site_id in fresh:
                 plan_site(context, account, vendor, plan, site_id, now)
             plan_history(context, account, vendor, plan, sorted(touched), now)
+        for site_id in unzoned & touched:
+            if store.fleet.site(site_id).timezone is not None:
+                # What needs the zone was asked in vain before.
+                store.work.hasten_site(account.id, site_id, [vendor.fine_resource, *vendor.history], now)
         for fact in answer.sites:
             moved = fact.last_energy_at and fact.last_energy_at > (before.get(fact.vendor_site_id) or 0)
             if not site and moved and ids[fact.vendor_site_id] not in fresh:

@@ -154,7 +154,9 @@ def look_spans(
     today = _today(site, at)
     pieces = connector(vendor.id).chunks(resource, today)
     newest, older = pieces[0], pieces[1:]
-    if covered is None:
+    declared = vendor.resource(resource)
+    if covered is None or (declared is not None and declared.every_s >= DAY_S):
+        # What is asked once a day reaches back by itself as far as it has to.
         return newest, []
     reached = covered.end - OVERLAP_S
     if reached < today.start:

@@ -154,6 +154,15 @@ class Work:
                 )
         return moved
 
+    def hasten_site(self, account_id: int, site_id: int, resources: Iterable[str], now: float) -> None:
+        """Bring looks of one site forward to now that nobody holds, but for those that must not come sooner."""
+        with self._db.transaction():
+            self._db.executemany(
+                "UPDATE due SET next_due = min(next_due, ?) WHERE account_id = ? AND site_id = ? AND resource = ? "
+                "AND last_asked IS NULL AND lease_until IS NULL",
+                [(now, account_id, site_id, resource) for resource in resources],
+            )
+
     def next_looks(self, resources: Sequence[str], sites: Iterable[int] | None = None) -> dict[int, float]:
         """When each site, or each of these, is next asked for one of these resources."""
         marks = ",".join("?" * len(resources))

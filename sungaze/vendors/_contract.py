@@ -73,7 +73,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     `per_site` false means one call serves the account. `every_s` is the pause between two looks by day; `night` says
     whether it is worth asking while the sun is down. `calls` is what one look costs at the least. `order` decides
     which goes first among equals. At least `least_s` pass between two looks, whoever asks and however the last one
-    ended. `when_troubled` spares a site that is well all but one look a week. `after_midnight` has a daily figure asked soon after the site's day has ended.
+    ended. `when_troubled` spares a site that is well all but one look a week. `after_midnight` has a daily figure
+    asked soon after the site's day has ended.
     """
 
     id: str

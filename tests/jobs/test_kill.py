@@ -7,6 +7,7 @@ import random
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,21 @@ from sungaze.emulators import Emulator, World, serve
 
 SOAK = os.environ.get("SUNGAZE_SOAK") == "1"
 KILLS = 200 if SOAK else 20
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Path], Sungaze]]:
+    """Starts Sungazes, of which none outlives a test that failed."""
+    started: list[Sungaze] = []
+
+    def begin(folder: Path) -> Sungaze:
+        started.append(Sungaze(folder))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        if running.process.poll() is None:
+            running.kill()
 
 
 def rows_of(folder: Path) -> dict[tuple[object, ...], float]:
@@ -54,13 +70,15 @@ def check(folder: Path, emulators: list[Emulator]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.soak if SOAK else pytest.mark.timeout(300)
-def test_killed_again_and_again_while_polling_it_loses_nothing_and_passes_no_limit(tmp_path: Path) -> None:
+def test_killed_again_and_again_while_polling_it_loses_nothing_and_passes_no_limit(
+    tmp_path: Path, start: Callable[[Path], Sungaze]
+) -> None:
     chance = random.Random(7)
     world = World(seed=3, sites=40, panels=20)
     plans = {"enphase": "partner", "solaredge": "paid"}
     emulators = [serve(vendor, world, plan=plan) for vendor, plan in plans.items()]
     folder = tmp_path / "data"
-    running = Sungaze(folder)
+    running = start(folder)
     for emulator in emulators:
         wish = {
             "vendor": emulator.vendor, "method": emulator.method, "plan": emulator.plan,
@@ -80,7 +98,7 @@ def test_killed_again_and_again_while_polling_it_loses_nothing_and_passes_no_lim
         grew += len(after) > len(committed)
         committed = after
         check(folder, emulators)
-        running = Sungaze(folder)
+        running = start(folder)
     assert grew > KILLS // 4, "it was not killed while anything came in"
     assert {account["state"] for account in running.client.get("/api/accounts").json()["items"]} == {"connected"}
     running.stop()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from program import TOP, Sungaze
+from program import DEMO_SITES, TOP, Sungaze
 from running import WIDE, Opens
 
 FIRST_SITES_MS = 60_000
@@ -48,7 +49,7 @@ def session_cookies(browser: Browser, demo: Sungaze) -> list[object]:
     context = browser.new_context()
     page = context.new_page()
     page.goto(demo.link)
-    expect(page.get_by_role("table").get_by_role("link")).to_have_count(20, timeout=FIRST_SITES_MS)
+    expect(page.get_by_text(re.compile(rf"^{DEMO_SITES}.sites"))).to_be_visible(timeout=FIRST_SITES_MS)
     cookies: list[object] = list(context.cookies())
     context.close()
     return cookies
