@@ -9,6 +9,7 @@ import hmac
 import http.client
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from threading import Event, RLock, Thread
@@ -30,7 +31,7 @@ STOP_WAIT_S, UNKNOWN_WAIT_S, LONGEST_WAIT_S = 900.0, 3600.0, 900.0
 PUSH_TIMEOUT_S = 15.0
 
 
-class _Loop:
+class _Loop(ABC):
     """Sends what has fallen due by `now`, in a thread of its own or when `send_until` is called."""
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -58,8 +59,9 @@ class _Loop:
                 self._reached += INTERVAL_S
                 self.send_interval(self._reached)
 
+    @abstractmethod
     def send_interval(self, at: int) -> None:
-        raise NotImplementedError
+        """Send what was measured in the interval that ends at `at`."""
 
     def _loop(self) -> None:
         while not self._ending.wait(TICK_S):
