@@ -1,4 +1,4 @@
-"""From a vendor's answer to committed samples: a day of 20 panels, decoded, read, checked and written, on one core."""
+"""From an answer to committed samples: a day of 20 panels, decoded, read, checked, kept and written, on one core."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from bench._measure import Row, median
 from sungaze.model import DAY_S, SiteFacts
 from sungaze.store import Store
+from sungaze.store.raw import RawAnswer
 from sungaze.vendors._contract import Response
 from sungaze.vendors._session import decode
 from sungaze.vendors.enphase import _micro_facts, _Panels, read_panel
@@ -58,7 +59,12 @@ def rows() -> list[Row]:
             page = decode(response, _Panels, "Enphase", "micros/telemetry")
             devices = [_micro_facts(panel.serial_number) for panel in page.devices]
             readings = [reading for panel in page.devices for reading in read_panel(panel)]
+            kept = RawAnswer(
+                account_id=1, site_id=site_id, resource="panels", fetched_at=FIRST, parser=1, status=200, method="GET",
+                path="telemetry", params=(), headers={}, body=response.body,
+            )  # fmt: skip
             with store.database.transaction():
+                store.raw.keep([kept])
                 ids = store.fleet.apply_devices(site, devices, complete=False, now=FIRST)
                 rating = store.fleet.rating(site)
                 written = store.timeseries.write(site_id, readings, devices=ids, rating=rating, now=FIRST)

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -126,6 +127,27 @@ def _settings(ctx: click.Context, data_dir: Path | None) -> Settings:
     return load(environ=os.environ, data_dir=data_dir or outer.get("data_dir"), demo=bool(outer.get("demo")))
 
 
+def _raise_if_empty(settings: Settings) -> None:
+    if not settings.database.exists():
+        raise UserError(f"There is no data in {settings.data_dir} yet. Name another folder with --data-dir.")
+
+
+def _open_store(settings: Settings) -> Any:
+    from sungaze.store import Store
+
+    _raise_if_empty(settings)
+    return Store(settings.database)
+
+
+def _moment(text: str | None) -> int | None:
+    from sungaze import clock
+
+    try:
+        return None if text is None else clock.parse_instant(text)
+    except (ValueError, OverflowError):
+        raise UserError(f"“{text}” is no moment. Write it as 2026-06-01 or 2026-06-01T12:00:00Z.") from None
+
+
 @main.command()
 @click.option("--format", "form", type=click.Choice(["csv"]), default="csv", show_default=True)
 @click.option("--site", type=int, default=None, help="One site's id; all of them without.")
@@ -151,6 +173,85 @@ def export(
     rows = export_csv(_settings(ctx, data_dir).database, output, site=site, metric=metric, start=start, end=end)
     logging.getLogger("sungaze").info("%d samples", rows)
     click.echo(f"{rows} samples written to {output}", err=True)
+
+
+@main.command()
+@click.argument("recording", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--vendor", required=True, help="Whose answers they are.")
+@click.option("--timezone", default=None, help="The zone (IANA name) of sites whose own the file does not tell.")
+@click.option(
+    "--epoch-base", type=click.Choice(["utc", "local"]), default=None, help="Generac: what the series' epochs count."
+)
+def replay(recording: Path, vendor: str, timezone: str | None, epoch_base: str | None) -> None:
+    """Read recorded answers (HAR, or JSON lines of messages) and print canonical JSON lines; nothing is asked."""
+    from sungaze.jobs.replay import replay as lines_of
+
+    _log_to_stderr("error")
+    recall = {"epoch_base": epoch_base} if epoch_base else {}
+    for line in lines_of(recording, vendor, timezone, say=lambda words: click.echo(words, err=True), recall=recall):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("account", type=int)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--since", default=None, help="Only answers from this moment on (ISO 8601, UTC without an offset).")
+@_DATA_DIR
+@click.pass_context
+def capture(ctx: click.Context, account: int, output: Path, since: str | None, data_dir: Path | None) -> None:
+    """Write an account's kept answers as a HAR file without secrets, names, addresses and serials."""
+    from sungaze.jobs.capture import capture as write_capture
+
+    store = _open_store(_settings(ctx, data_dir))
+    try:
+        done = write_capture(store, account, output, since=_moment(since))
+    finally:
+        store.close()
+    left = f"; {done.left_out} were left out" if done.left_out else ""
+    click.echo(f"{done.answers} answers written to {output}{left}", err=True)
+
+
+@main.command()
+@click.option("--account", type=int, default=None, help="Only the sites of one account.")
+@click.option("--since", default=None, help="Only answers from this moment on (ISO 8601, UTC without an offset).")
+@_DATA_DIR
+@click.pass_context
+def rederive(ctx: click.Context, account: int | None, since: str | None, data_dir: Path | None) -> None:
+    """Read the kept answers again and mend what was read wrongly; not while Sungaze runs on that folder."""
+    from sungaze.folder import Folder
+    from sungaze.jobs.rederive import rederive as mend
+    from sungaze.vault import Vault
+
+    settings = _settings(ctx, data_dir)
+    _log_to_stderr("error")
+    moment = _moment(since)
+    _raise_if_empty(settings)
+    folder = Folder(settings)
+    try:
+        store = _open_store(settings)
+        try:
+            vault = Vault(settings.secrets, settings.environment)
+            done = mend(store, vault, time.time(), account_id=account, since=moment)
+        finally:
+            store.close()
+    finally:
+        folder.release()
+    click.echo(done.changed)
+    odd = f", {done.unreadable} of them could not be" if done.unreadable else ""
+    removed = f", {done.retracted} of them taken out" if done.retracted else ""
+    click.echo(f"{done.answers} answers read again{odd}; {done.changed} values changed{removed}", err=True)
+
+
+@main.command()
+@click.argument("parts", nargs=-1)
+def bench(parts: tuple[str, ...]) -> None:
+    """Run benchmarks and print one table; only in a checkout of the source."""
+    checkout = Path(__file__).resolve().parents[1]
+    if not (checkout / "bench" / "__main__.py").is_file():
+        raise UserError("The benchmarks are part of the source, not of this program: run them in a checkout.")
+    # Beside the package, not in it: only a checkout has them.
+    sys.path.insert(0, str(checkout))
+    sys.exit(importlib.import_module("bench.__main__").main(parts))
 
 
 @main.command()

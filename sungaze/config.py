@@ -18,10 +18,15 @@ SETTINGS: Final = {
     "SUNGAZE_TOKEN": "A fixed token for scripts: `Authorization: Bearer …`.",
     "SUNGAZE_HOST": "The address to listen on with --server.",
     "SUNGAZE_PORT": "The port to listen on; 0 takes a free one.",
+    "SUNGAZE_RETURN_PORT": "The port of this computer that a browser comes back to after an owner's consent.",
+    "SUNGAZE_RAW_MB": "How much room the vendors' own answers may take, in MB; 0 keeps none.",
     "SUNGAZE_LOG": "How much is logged to stderr: debug, info, warning or error.",
 }
 """Every setting with its meaning; credentials of vendors are named SUNGAZE_<VENDOR>_<FIELD>."""
 
+RETURN_PORT: Final = 8736
+RAW_MB: Final = 256
+"""Room for raw answers, packed, in MB."""
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _CREDENTIAL = re.compile(r"SUNGAZE_([A-Z0-9]+)_([A-Z0-9_]+)$")
 
@@ -34,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     token: str | None = None
     log: str = "info"
+    return_port: int = RETURN_PORT
+    raw_mb: int = RAW_MB
     demo: bool = False
     environment: dict[str, str] = {}
 
@@ -112,6 +119,12 @@ def _port(text: str) -> int:
     return port
 
 
+def _megabytes(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise ConfigError(f"SUNGAZE_RAW_MB is “{text}”; it is a whole number of MB, 0 or more. Nothing was started.")
+    return int(text)
+
+
 def load(
     *,
     environ: Mapping[str, str],
@@ -137,6 +150,8 @@ def load(
         port=port if port is not None else _port(merged.get("SUNGAZE_PORT") or "0"),
         token=merged.get("SUNGAZE_TOKEN") or None,
         log=log,
+        return_port=_port(merged.get("SUNGAZE_RETURN_PORT") or str(RETURN_PORT)),
+        raw_mb=_megabytes(merged.get("SUNGAZE_RAW_MB") or str(RAW_MB)),
         demo=demo,
         environment={} if demo else {name: value for name, value in merged.items() if name.startswith("SUNGAZE_")},
     )

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
@@ -21,28 +21,22 @@ from sungaze.api.auth import Guard, Sessions
 from sungaze.api.board import Board
 from sungaze.api.parts import Parts
 from sungaze.config import Settings
-from sungaze.errors import ConfigError, StoreError, SungazeError
+from sungaze.errors import ConfigError, StoreError
 from sungaze.folder import Folder
-from sungaze.jobs import connect as connecting
 from sungaze.jobs.context import Context
 from sungaze.jobs.events import Events
+from sungaze.jobs.grant import Grants
 from sungaze.jobs.judge import judge_fleet
 from sungaze.jobs.queue import Queue
+from sungaze.jobs.subscriptions import Subscriptions
 from sungaze.store import Store
-from sungaze.store.database import OperationalError
 from sungaze.vault import Vault
-from sungaze.vendors import connector
+
+if TYPE_CHECKING:
+    from sungaze.demo import Demo
 
 log = logging.getLogger(__name__)
 
-DEMO_FLEET: Final = {
-    "enphase": (12, "partner"),
-    "solaredge": (8, "paid"),
-    "tigo": (4, "premium"),
-    "generac": (3, "dashboard"),
-}
-DEMO_PANELS: Final = 20
-DEMO_SEED: Final = 1
 GRACE_S: Final = 2
 
 
@@ -68,7 +62,6 @@ class Runtime:
         self._polling = polling
         self._base_urls = base_urls or {}
         self._undo = contextlib.ExitStack()
-        self._demo: list[Any] = []
         self.sessions = Sessions(settings.token)
         self.address = ""
         self.context: Context
@@ -91,8 +84,7 @@ class Runtime:
         port = listener.getsockname()[1]
         store = Store(settings.database)
         self._undo.callback(store.close)
-        if settings.demo:
-            self._start_emulators()
+        demo = self._start_demo() if settings.demo else None
         events = Events()
         self.context = Context(
             store=store,
@@ -100,13 +92,17 @@ class Runtime:
             events=events,
             now=self._now,
             base_urls=self._base_urls,
+            raw_bytes=settings.raw_mb * 2**20,
         )
         self._undo.callback(self.context.close)
-        board = Board(store, events, self._now)
+        board = Board(store, events, self._now, self.context.listening)
         queue = self._open_queue(board)
+        grants = Grants(settings.return_port, self._now)
+        self._undo.callback(grants.stop)
         parts = Parts(
             context=self.context,
             board=board,
+            grants=grants,
             sessions=self.sessions,
             wake=queue.wake,
             port=port,
@@ -114,14 +110,19 @@ class Runtime:
             closing=self.closing,
         )
         self._serve(parts, listener, settings.host, port)
+        if demo is not None:
+            demo.renew(self.context)
         if self._polling:
             queue.start()
             self._undo.callback(queue.stop)
+            subscriptions = Subscriptions(self.context)
+            subscriptions.start()
+            self._undo.callback(subscriptions.stop)
         shown = "127.0.0.1" if settings.host in {"0.0.0.0", "localhost"} else settings.host
         self.address = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
         folder.announce(self.address, self.sessions.owner_secret)
-        if settings.demo:
-            threading.Thread(target=self._connect_demo, name="demo", daemon=True).start()
+        if demo is not None:
+            threading.Thread(target=self._connect_demo, args=(demo,), name="demo", daemon=True).start()
 
     def _open_queue(self, board: Board) -> Queue:
         try:
@@ -152,52 +153,21 @@ class Runtime:
                 raise ConfigError("The API did not start; the log above tells why.")
             time.sleep(0.005)
 
-    def _start_emulators(self) -> None:
-        from sungaze.emulators import World, serve
+    def _start_demo(self) -> Demo:
+        from sungaze.demo import Demo
 
-        for vendor, (sites, plan) in DEMO_FLEET.items():
-            emulator = serve(vendor, World(seed=DEMO_SEED, sites=sites, panels=DEMO_PANELS), plan=plan, now=self._now)
-            self._undo.callback(emulator.stop)
-            self._base_urls[vendor] = emulator.base_url
-            self._demo.append(emulator)
+        demo = Demo(self._now)
+        self._undo.callback(demo.stop)
+        self._base_urls.update(demo.base_urls)
+        return demo
 
-    def _connect_demo(self) -> None:
-        """Connect the demo's accounts by the ordinary way, unless an earlier start did."""
-        known = {account.vendor for account in self.context.store.fleet.accounts(removed=True)}
-        for emulator in self._demo:
-            if emulator.vendor in known or self.closing.is_set():
-                continue
-            wish = connecting.Wish(
-                vendor=emulator.vendor,
-                method=emulator.method,
-                plan=emulator.plan,
-                label=f"Demo {connector(emulator.vendor).vendor.name}",
-                credentials=emulator.credentials,
-                consent=True,
-            )
-            try:
-                connecting.connect(self.context, wish)
-                self._know_better(emulator)
-            except (SungazeError, OperationalError) as error:
-                log.error("The demo's %s account could not be connected: %s", emulator.vendor, error)
-        self.context.store.close()
-
-    def _know_better(self, emulator: Any) -> None:
-        """Say of the demo's sites what their vendor does not tell, as a user would: the zone, the peak and the name."""
-        if emulator.vendor != "generac":
-            return
-        fleet = self.context.store.fleet
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and not self.closing.wait(0.2):
-            sites = sorted((s for s in fleet.sites() if s.vendor == emulator.vendor), key=lambda s: s.vendor_site_id)
-            plans = emulator.service.world.fleet(emulator.vendor)
-            if len(sites) < len(plans):
-                continue
-            for site, plan in zip(sites, plans, strict=True):
-                known = {"timezone": plan.town.zone, "peak_power_kw": plan.peak_w / 1000, "alias": plan.name}
-                fleet.set_by_user(site.id, known, self._now())
-            self.context.events.publish("everything")
-            return
+    def _connect_demo(self, demo: Demo) -> None:
+        try:
+            demo.connect(self.context, self.address)
+        except Exception:
+            log.exception("the demo could not be connected whole")
+        finally:
+            self.context.store.close()
 
     def link(self, *, window: bool = False) -> str:
         """An address that opens one session."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 TOP = Path(__file__).parents[1]
-DEMO_SITES = 27
+DEMO_SITES = 30
 """12 of Enphase, 8 of SolarEdge, 4 of Tigo, 3 of Generac."""
 STOP_S = 5
 """What stopping may take at most."""

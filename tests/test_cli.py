@@ -12,7 +12,9 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -204,27 +206,41 @@ def test_an_export_beside_a_running_program(running: Sungaze, tmp_path: Path) ->
     )
 
 
-def emulate(home: Path, *words: str) -> tuple[subprocess.Popen[str], dict[str, object]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sungaze.cli", "emulate", *words],
-        cwd=home, env=environment(home), stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout
-    return process, json.loads(process.stdout.readline())
+@pytest.fixture
+def emulate(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]]:
+    """Starts `sungaze emulate` with these words; what still runs when the test ends, however it ends, is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sungaze.cli", "emulate", *words],
+            cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        started.append(process)
+        assert process.stdout
+        return process, json.loads(process.stdout.readline())
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait(STOP_S)
+        if process.stdout:
+            process.stdout.close()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(("vendor", "plan"), [("enphase", "partner"), ("solaredge", "paid")])
 def test_what_emulate_prints_connects_by_the_api_and_its_export_equals_world(
-    running: Sungaze, tmp_path: Path, vendor: str, plan: str
+    running: Sungaze, emulate: Any, tmp_path: Path, vendor: str, plan: str
 ) -> None:
     world = ["--sites", "2", "--panels", "4", "--seed", "9"]
-    process, ready = emulate(tmp_path, vendor, "--plan", plan, *world)
+    process, ready = emulate(vendor, "--plan", plan, *world)
     assert set(ready) == {"vendor", "method", "plan", "base_url", "credentials"}
     declared = {v["id"]: v for v in running.client.get("/api/vendors").json()["items"]}[vendor]
     fields = {f["name"] for m in declared["methods"] if m["id"] == ready["method"] for f in m["fields"]}
-    assert set(ready["credentials"]) == fields  # type: ignore[call-overload]
+    assert set(ready["credentials"]) == fields
     answer = running.client.post("/api/accounts", json=ready)
     assert answer.status_code == 201, answer.text
     deadline = time.monotonic() + 180
@@ -237,9 +253,7 @@ def test_what_emulate_prints_connects_by_the_api_and_its_export_equals_world(
     running.stop()
     process.send_signal(signal.SIGTERM)
     assert process.wait(STOP_S) == 0
-    assert process.stdout
     assert process.stdout.read() == ""
-    process.stdout.close()
     sungaze(tmp_path, "export", "-o", "out.csv", "--data-dir", str(running.folder), code=0)
     span = ["--from", "2026-01-01", "--to", "2099-01-01"]
     truth = sungaze(tmp_path, "world", "--vendor", vendor, *world, *span, code=0)
@@ -296,3 +310,40 @@ def test_a_token_in_dotenv_of_the_data_folder_counts(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait(STOP_S) == 0
     process.stdout.close()
+
+
+def test_a_recording_is_replayed_without_a_data_folder(tmp_path: Path) -> None:
+    entry = {
+        "startedDateTime": "2026-06-01T18:05:00.250Z", "time": 40,
+        "request": {"method": "GET", "url": "https://api.enphaseenergy.com/api/v4/systems/42/telemetry/production_micro"
+                    "?start_at=1780290000&granularity=day"},
+        "response": {"status": 200, "content": {"text": '{"intervals":[{"end_at":1780330800,"powr":7,"enwh":1}]}'}},
+    }  # fmt: skip
+    (tmp_path / "report.har").write_text(json.dumps({"log": {"entries": [entry]}}))
+    done = sungaze(tmp_path, "replay", "report.har", "--vendor", "enphase", code=0)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    power = {"vendor_site_id": "42", "vendor_device_id": "", "metric_name": "ac_power_w", "interval_s": 300}
+    assert lines[0] == {"kind": "sample", **power, "timestamp": "2026-06-01T16:15:00Z", "value": 7.0}
+    assert [line["metric_name"] for line in lines] == ["ac_power_w", "energy_wh"]
+    assert done.stderr == "1 of 1 entries were read.\n"
+    assert not (tmp_path / ".local").exists()
+
+
+def test_what_is_no_recording_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "report.har").write_text("{")
+    is_one_sentence(sungaze(tmp_path, "replay", "report.har", "--vendor", "enphase"), "report.har")
+    is_one_sentence(sungaze(tmp_path, "replay", "report.har", "--vendor", "acme"), "acme")
+
+
+def test_capture_and_rederive_need_data_and_rederive_refuses_beside_a_running_one(
+    running: Sungaze, tmp_path: Path
+) -> None:
+    folder = str(running.folder)
+    is_one_sentence(sungaze(tmp_path, "rederive", "--data-dir", folder), running.address)
+    is_one_sentence(sungaze(tmp_path, "capture", "1", "-o", "report.har", "--data-dir", folder), "account")
+    running.stop()
+    done = sungaze(tmp_path, "rederive", "--data-dir", folder, code=0)
+    assert (done.stdout, done.stderr) == ("0\n", "0 answers read again; 0 values changed\n")
+    is_one_sentence(sungaze(tmp_path, "rederive", "--since", "yesterday", "--data-dir", folder), "yesterday")
+    is_one_sentence(sungaze(tmp_path, "rederive", "--data-dir", str(tmp_path / "none")), "no data")
+    assert not (tmp_path / "none").exists()

@@ -32,7 +32,7 @@ def test_every_vendor_has_its_page_with_name_link_and_plans(vendor: str) -> None
 def test_every_credential_stands_in_the_example_of_dotenv() -> None:
     for vendor, connector in connectors().items():
         for method in connector.vendor.methods:
-            for field in method.fields:
+            for field in (field for field in method.fields if not field.once):
                 assert f"#SUNGAZE_{vendor.upper()}_{field.name.upper()}=" in EXAMPLE
 
 
@@ -56,8 +56,14 @@ def test_every_command_is_in_the_guide(command: str) -> None:
 
 
 def test_every_fault_of_the_emulators_is_in_the_guide() -> None:
-    for name in {*COMMON_FAULTS, *(fault for service in SERVICES.values() for fault in service.OWN_FAULTS)}:
+    services = {service.speaking(name) for service in SERVICES.values() for name in (None, *service.DIALECTS)}
+    for name in {*COMMON_FAULTS, *(fault for service in services for fault in service.OWN_FAULTS)}:
         assert re.search(rf"\b{name}\b", GUIDE), name
+
+
+def test_every_dialect_of_the_emulators_is_in_the_guide() -> None:
+    for name in {dialect for service in SERVICES.values() for dialect in service.DIALECTS}:
+        assert f"`{name}`" in GUIDE, name
 
 
 def test_every_picture_and_link_of_the_readme_leads_somewhere() -> None:

@@ -20,7 +20,9 @@ from sungaze.api.problems import MEDIA_TYPE
 from sungaze.api.shapes import Problem
 
 OPEN_PATHS: Final = frozenset({"/api/health", "/api/session"})
-GUARDED: Final = ("/api/", "/push/")
+GUARDED: Final = ("/api/",)
+PUSHED: Final = "/push/"
+"""Senders come here by whatever name leads to us, and prove themselves by what they sign."""
 _POLICY: Final = (
     "default-src 'self'; script-src 'self'{eval}; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -115,7 +117,7 @@ class Guard:
                     (b"x-content-type-options", b"nosniff"),
                     (b"referrer-policy", b"no-referrer"),
                     (b"cross-origin-opener-policy", b"same-origin"),
-                    *([(b"cache-control", b"no-store")] if scope["path"].startswith(GUARDED) else []),
+                    *([(b"cache-control", b"no-store")] if scope["path"].startswith((*GUARDED, PUSHED)) else []),
                 ]
             await send(message)
 
@@ -124,6 +126,8 @@ class Guard:
     def _refusal(
         self, method: str, path: str, headers: Mapping[str, str], cookie: str | None
     ) -> tuple[int, str, str] | None:
+        if path.startswith(PUSHED):
+            return None
         if not self._host_ok(headers.get("host", "")):
             return 400, "bad-host", "This address is not Sungaze's own. Open it by the address that Sungaze printed."
         if not path.startswith(GUARDED):

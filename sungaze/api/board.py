@@ -9,7 +9,7 @@ import datetime as dt
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -22,7 +22,7 @@ from sungaze.jobs.judge import Seen
 from sungaze.model import DAY_S, Communication, Freshness, SiteStatus
 from sungaze.store import Store
 from sungaze.store.alerts import Standing
-from sungaze.store.fleet import SiteRow
+from sungaze.store.fleet import AccountRow, SiteRow
 from sungaze.vendors import connectors
 from sungaze.vendors._contract import Vendor
 
@@ -36,19 +36,24 @@ _BY_FRESHNESS: Final = {"stale": 2, "never": 4, "late": 5, "fresh": 6, "asleep":
 
 
 class Newest(msgspec.Struct, frozen=True):
-    """The newest figures of one site."""
+    """The newest figures of one site; `interval_s` is that of its power."""
 
     power_at: int | None = None
     power_w: float | None = None
+    interval_s: int = 0
     days: dict[int, float] = {}
 
 
 class Board:
     """The sites of one store."""
 
-    def __init__(self, store: Store, events: Events, now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, events: Events, now: Callable[[], float], listening: Mapping[int, float] | None = None
+    ) -> None:
+        """`listening` tells since when each account is listened for that data comes to by itself."""
         self._store = store
         self._now = now
+        self._listening = {} if listening is None else listening
         self._lock = threading.Lock()
         self._listener = events.listen()
         self._rows: list[SiteOut] = []
@@ -119,7 +124,13 @@ class Board:
                 continue
             fresh = row.freshness == Freshness.FRESH and row.power_w is not None and row.peak_power_kw
             share = (row.power_w or 0.0) / (1000 * (row.peak_power_kw or 1.0)) if fresh else None
-            found.append(Seen(site=site, freshness=Freshness(row.freshness), reason_code=row.reason_code, share=share))
+            interval_s = row.power_interval_s or 0
+            found.append(
+                Seen(
+                    site=site, freshness=Freshness(row.freshness), reason_code=row.reason_code, interval_s=interval_s,
+                    share=share,
+                )
+            )  # fmt: skip
         return found
 
     def refresh(self) -> None:
@@ -143,15 +154,27 @@ class Board:
         for site in sites:
             mine = [accounts[a] for a in reach.get(site.id, []) if a in accounts]
             account = next((a for a in mine if a.state == "connected"), mine[0] if mine else None)
+            vendor = vendors[site.vendor]
+            by_itself = account is not None and _way(vendor, account) != "ask"
+            if by_itself and account is not None:
+                fetched[site.id] = self._heard_until(account.id, site, vendor, now)
             rows.append(
                 _row(
-                    site, vendors[site.vendor], newest.get(site.id, Newest()), now,
+                    site, vendor, newest.get(site.id, Newest()), now,
                     state=account.state if account else "needs_reconnect",
                     reason=account.state_reason if account else "disconnected: no account reaches this site",
                     next_look=looks.get(site.id), fetched=fetched.get(site.id), alarms=alarms.get(site.id),
+                    by_itself=by_itself,
                 )
             )  # fmt: skip
         return rows
+
+    def _heard_until(self, account_id: int, site: SiteRow, vendor: Vendor, now: float) -> int:
+        """Until when a site that sends by itself has been listened for: silence counts once that was long enough."""
+        since = self._listening.get(account_id)
+        if since is not None and now - since > 60 * vendor.late_min:
+            return int(now)
+        return site.last_updated or 0
 
     def _newest(
         self, sites: list[SiteRow], vendors: dict[str, Vendor], now: float, *, whole: bool
@@ -164,11 +187,13 @@ class Board:
                 continue
             some = "" if whole else f" AND site_id IN ({','.join(map(str, ids))})"
             wanted = set(ids)
+            # A site may send at an interval of its own: of several, the one that reaches furthest.
             powers = database.rows(
-                "SELECT site_id, newest.timestamp, newest.value FROM series JOIN sample AS newest ON "
+                "SELECT site_id, newest.timestamp, newest.value, interval_s FROM series JOIN sample AS newest ON "
                 "newest.series_id = series.id AND newest.timestamp = (SELECT max(timestamp) FROM sample WHERE "
-                f"series_id = series.id) WHERE device_id = 0 AND metric = ? AND interval_s = ?{some}",
-                (vendor.power_metric, vendor.fine_s),
+                f"series_id = series.id) WHERE device_id = 0 AND metric = ? AND interval_s < ?{some} "
+                "ORDER BY newest.timestamp + interval_s",
+                (vendor.power_metric, DAY_S),
             )
             days: dict[int, dict[int, float]] = {}
             for site_id, at, value in database.rows(
@@ -177,10 +202,10 @@ class Board:
                 (vendor.energy_metric, DAY_S, int(now) - 3 * DAY_S),
             ):
                 days.setdefault(site_id, {})[at] = value
-            at_power = {site_id: (at, value) for site_id, at, value in powers}
+            at_power = {site_id: (at, value, interval) for site_id, at, value, interval in powers}
             for site_id in wanted:
-                power_at, power_w = at_power.get(site_id, (None, None))
-                found[site_id] = Newest(power_at, power_w, days.get(site_id, {}))
+                power_at, power_w, interval = at_power.get(site_id, (None, None, 0))
+                found[site_id] = Newest(power_at, power_w, interval, days.get(site_id, {}))
         return found
 
     def _quarter(self, rows: list[SiteOut], quarter: int) -> dict[int, float]:
@@ -205,17 +230,25 @@ def urgency(row: SiteOut) -> tuple[int, float, str]:
     return (min(first, _BY_FRESHNESS[row.freshness] + (0 if row.needs_you else 3)), -(row.peak_power_kw or 0), row.name)
 
 
+def _way(vendor: Vendor, account: AccountRow) -> str:
+    method = vendor.method(account.method)
+    return method.way if method is not None else "ask"
+
+
 def _row(
     site: SiteRow, vendor: Vendor, newest: Newest, now: float, *, state: str, reason: str,
-    next_look: float | None, fetched: float | None, alarms: Standing | None,
+    next_look: float | None, fetched: float | None, alarms: Standing | None, by_itself: bool,
 ) -> SiteOut:  # fmt: skip
-    end = newest.power_at + vendor.fine_s if newest.power_at is not None else None
+    end = newest.power_at + newest.interval_s if newest.power_at is not None else None
     cellular = site.connection == "cellular" and vendor.cellular_late_min is not None
     habit = (
         Habit(vendor.cellular_late_min or 0, vendor.cellular_stale_min or 0)
         if cellular
         else Habit(vendor.late_min, vendor.stale_min)
     )
+    least = vendor.late_intervals * newest.interval_s // 60
+    if least > habit.late_min:
+        habit = Habit(least, max(habit.stale_min, 3 * least))
     verdict = judge(
         Facts(
             measured_end=end,
@@ -230,6 +263,7 @@ def _row(
             longitude=site.longitude,
             provisional=site.position_source == "zone",
             timezone=site.timezone,
+            by_itself=by_itself,
         ),
         habit,
         now,
@@ -255,7 +289,7 @@ def _row(
         peak_power_kw=peak,
         power_w=newest.power_w,
         power_metric=vendor.power_metric,
-        power_interval_s=vendor.fine_s if newest.power_at is not None else None,
+        power_interval_s=newest.interval_s if newest.power_at is not None else None,
         measured_at=newest.power_at,
         fetched_at=int(fetched) if fetched else None,
         last_report_at=site.last_updated,

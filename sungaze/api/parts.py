@@ -13,6 +13,7 @@ from litestar.params import PathParameter, SkipValidation
 from sungaze.api.auth import Sessions
 from sungaze.api.board import Board
 from sungaze.jobs.context import Context
+from sungaze.jobs.grant import Grants
 
 
 @dataclass(kw_only=True)
@@ -21,6 +22,7 @@ class Parts:
 
     context: Context
     board: Board
+    grants: Grants
     sessions: Sessions
     wake: Callable[[], None]
     port: int

@@ -104,6 +104,7 @@ def _facts(parts: Parts, site: SiteRow) -> SiteFacts:
         id=site.id,
         vendor=site.vendor,
         place_id=site.place_id,
+        name=site.name,
         address=site.address_info,
         latitude=site.latitude,
         longitude=site.longitude,

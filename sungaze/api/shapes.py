@@ -15,6 +15,7 @@ class FieldOut(msgspec.Struct):
     help: str
     secret: bool
     required: bool
+    once: bool = False
 
 
 class LimitOut(msgspec.Struct):
@@ -37,7 +38,11 @@ class PlanOut(msgspec.Struct):
 
 
 class MethodOut(msgspec.Struct):
-    """A way in; `plans` holds ids, the default first. `consent` is what the user has to agree to, empty for nothing."""
+    """A way in; `plans` holds ids, the default first. `consent` is what the user has to agree to, empty for nothing.
+
+    `return_address` is where a browser comes back to, for a way in that an owner's consent opens, otherwise empty.
+    `way` says how its data comes: `ask`, `mqtt`, `push` or `none`.
+    """
 
     id: str
     label: str
@@ -45,6 +50,8 @@ class MethodOut(msgspec.Struct):
     fields: list[FieldOut]
     plans: list[str]
     consent: str
+    return_address: str = ""
+    way: str = "ask"
 
 
 class VendorOut(msgspec.Struct):
@@ -98,6 +105,29 @@ class ConnectIn(msgspec.Struct, forbid_unknown_fields=True):
     label: str | None = None
     base_url: str | None = None
     consent: bool = False
+    grant: str | None = None
+    """The consent that brought what the fields lack."""
+
+
+class GrantIn(msgspec.Struct, forbid_unknown_fields=True):
+    """An owner's consent to ask for. Without `come_back` the vendor's own page shows the code."""
+
+    vendor: str
+    method: str
+    credentials: dict[str, str]
+    base_url: str | None = None
+    come_back: bool = True
+
+
+class GrantOut(msgspec.Struct):
+    """A consent that is waited for; `url` is for a browser. `state`: pending, received, refused, expired."""
+
+    id: str
+    url: str
+    redirect_uri: str
+    expires_at: int
+    state: str
+    reason: str
 
 
 class ProbeSite(msgspec.Struct):
@@ -109,7 +139,12 @@ class ProbeSite(msgspec.Struct):
 
 
 class ProbeOut(msgspec.Struct):
-    """What a credential sees. `sites` holds at most 20 of `total`."""
+    """What a credential sees, and what looking after it costs. `sites` holds at most 20 of `total`.
+
+    `first_calls` are those of the start, `history_calls` among them buy 30 days of daily figures and 48 hours of the
+    finest, complete at `history_complete_at` (null: never, with this quota). `sites_served` sites can be asked at the
+    usual pace; `age_minutes` of daylight is what this many will have; `advice` says so where it is too many.
+    """
 
     vendor: str
     method: str
@@ -119,12 +154,22 @@ class ProbeOut(msgspec.Struct):
     panels: bool
     notes: list[str]
     first_calls: int
+    history_calls: int
+    history_complete_at: int | None
     monthly_calls: int
     monthly_limit: int | None
+    sites_served: int
+    age_minutes: int
+    advice: str
 
 
 class QuotaOut(msgspec.Struct):
-    """One window of a quota as it stands. `resets_at` is null for a sliding window with nothing spent in it."""
+    """One window of a quota as it stands. `resets_at` is null for a sliding window with nothing spent in it.
+
+    `limit` is what may be spent: the user's own cap where `capped` is true, else what is included. The vendor refuses
+    at `vendor_limit`; each call beyond `included` costs `price_usd`, which makes `spent_usd` so far and `forecast_usd`
+    by the window's end.
+    """
 
     window: str
     used: int
@@ -132,10 +177,67 @@ class QuotaOut(msgspec.Struct):
     left: int
     resets_at: int | None
     forecast: int | None
+    vendor_limit: int
+    included: int
+    price_usd: float
+    capped: bool
+    spent_usd: float
+    forecast_usd: float
+
+
+class AccountPatch(msgspec.Struct, forbid_unknown_fields=True):
+    """What the user sets of an account: the most calls of a window, such as `month`; null takes the cap back."""
+
+    caps: dict[str, int | None]
+
+
+class ServiceOut(msgspec.Struct):
+    """What a plan gives this fleet; `age_minutes` are of daylight, between two looks, the vendor's own delay apart."""
+
+    plan: str
+    label: str
+    sites_served: int
+    age_minutes: int
+
+
+class BudgetOut(msgspec.Struct):
+    """How an account spends its calls. `stretch` 1 is the usual pace; `advice` is empty where the plan is enough."""
+
+    account_id: int
+    quotas: list[QuotaOut]
+    sites: int
+    favoured: int
+    stretch: float
+    wanted_per_day: float
+    per_day: float | None
+    screen_used: int
+    screen_share: int | None
+    now: ServiceOut
+    larger: ServiceOut | None
+    advice: str
+
+
+class BackfillIn(msgspec.Struct, forbid_unknown_fields=True):
+    """History to be bought: `depth` is daily or finest, `from` a date; with `estimate` nothing is begun."""
+
+    depth: str
+    since: str = msgspec.field(name="from")
+    estimate: bool = False
+
+
+class BackfillCost(msgspec.Struct):
+    """What a backfill costs. `complete_at` is null where this quota would never have it done."""
+
+    sites: int
+    calls: int
+    usd: float
+    complete_at: int | None
+    begun: bool
+    message: str
 
 
 class BackfillOut(msgspec.Struct):
-    """True progress of the history bought at connect. `complete_at` is the expected end, null when done."""
+    """True progress of the history that is bought. `complete_at` is the expected end, null when done or never."""
 
     done: int
     total: int
@@ -145,7 +247,11 @@ class BackfillOut(msgspec.Struct):
 
 
 class AccountOut(msgspec.Struct):
-    """An account and how it stands. `state_reason` is a sentence, empty when all is well."""
+    """An account and how it stands. `state_reason` is a sentence, empty when all is well.
+
+    `way` says how its data comes: `ask`, `mqtt`, `push` or `none`. What comes by itself is listened for since
+    `listening_since`; `push_path` is where a gateway has to push to, `refused` counts what could not be taken.
+    """
 
     id: int
     vendor: str
@@ -162,6 +268,11 @@ class AccountOut(msgspec.Struct):
     backfill: BackfillOut
     history_from: int | None
     base_url: str | None
+    way: str = "ask"
+    listening_since: int | None = None
+    push_path: str | None = None
+    refused: int = 0
+    advice: str = ""
 
 
 class AccountList(msgspec.Struct):
@@ -419,7 +530,7 @@ class MergeIn(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ProposalOut(msgspec.Struct):
-    """Two sites that may be one roof; `evidence` holds some of serial, address, position, curve."""
+    """Two sites that may be one roof; `evidence` holds some of serial, address, name, position, curve."""
 
     sites: list[PlaceSite]
     places: list[int]

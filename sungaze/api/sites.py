@@ -59,8 +59,11 @@ def list_sites(
 
 @get("/api/sites/{site_id:int}", operation_id="getSite", sync_to_thread=True)
 def get_site(parts: GivenParts, site_id: Id) -> SiteDetail:
-    """One site whole, archived or not."""
-    return _detail(parts, site_id)
+    """One site whole, archived or not. Who asks for it looks at it: it is asked first for a while."""
+    found = _detail(parts, site_id)
+    if parts.context.screen.note(site_id, parts.context.now()):
+        parts.wake()
+    return found
 
 
 def _detail(parts: Parts, site_id: int) -> SiteDetail:
@@ -75,7 +78,7 @@ def _detail(parts: Parts, site_id: int) -> SiteDetail:
     for device in store.fleet.devices(site_id):
         if device.status != DeviceStatus.RETIRED:
             types[device.device_type] = types.get(device.device_type, 0) + 1
-    daily = store.work.covered(site_id, vendor.history[0])
+    daily = store.work.covered(site_id, vendor.history[0]) if vendor.history else None
     fine = store.work.covered(site_id, vendor.fine_resource if vendor.fine_s else vendor.history[-1])
     plans = {a.id: a.plan for a in store.fleet.accounts()}
     account_ids = store.fleet.accounts_of_sites().get(site_id, [])

@@ -34,7 +34,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     `measured_end` is the end of the newest sample's interval, `fetched_at` when we last asked with success,
     `last_report_at` the vendor's own last word from the site. `provisional` says that the position is only the zone's
-    main city.
+    main city; `by_itself`, that the site sends and is not asked.
     """
 
     measured_end: int | None
@@ -49,6 +49,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     longitude: float | None
     provisional: bool
     timezone: str | None
+    by_itself: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -156,16 +157,20 @@ def _daylight(facts: Facts, start: float, end: float) -> float:
 def _never(facts: Facts, now: float) -> str:
     if facts.account_reason:
         return facts.account_reason
-    return f"nothing yet (next look {_look(facts, now)})"
+    return "nothing yet: it sends by itself" if facts.by_itself else f"nothing yet (next look {_look(facts, now)})"
 
 
 def _not_asked(facts: Facts, now: float) -> str:
     if facts.account_state != AccountState.CONNECTED and facts.account_reason:
         return f"not asked: {facts.account_reason}"
+    if facts.by_itself:
+        return "nothing came since Sungaze began to listen"
     return f"not asked yet (next look {_look(facts, now)})"
 
 
 def _look(facts: Facts, now: float) -> str:
+    if facts.by_itself:
+        return "when it sends"
     if facts.next_look_at is None:
         return "not planned"
     return "now" if facts.next_look_at <= now + 60 else _local(facts.next_look_at, facts, now)

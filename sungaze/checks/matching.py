@@ -1,4 +1,5 @@
-"""Which sites of different vendors may be one roof: by address, position, inverter serial or the shape of their days.
+"""Which sites of different vendors may be one roof: by address, by name and town, position, inverter serial or the
+shape of their days.
 
 Proposals only: the user decides.
 """
@@ -27,6 +28,7 @@ class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     vendor: str
     place_id: int
+    name: str = ""
     address: Mapping[str, str] = {}
     latitude: float | None = None
     longitude: float | None = None
@@ -36,7 +38,7 @@ class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """Two sites that may be one roof, and what speaks for it: address, position, serial, curve."""
+    """Two sites that may be one roof, and what speaks for it: serial, address, name, position, curve."""
 
     first: int
     second: int
@@ -49,7 +51,13 @@ def propose(sites: Sequence[SiteFacts]) -> list[Proposal]:
     for a, b in combinations(sorted(sites, key=lambda site: site.id), 2):
         if a.place_id == b.place_id or a.vendor == b.vendor:
             continue
-        checks = (("serial", _share_serial), ("address", _same_address), ("position", _near), ("curve", _alike))
+        checks = (
+            ("serial", _share_serial),
+            ("address", _same_address),
+            ("name", _same_name),
+            ("position", _near),
+            ("curve", _alike),
+        )
         evidence = tuple(name for name, holds in checks if holds(a, b))
         if evidence:
             found.append(Proposal(a.id, b.id, evidence))
@@ -64,6 +72,16 @@ def _same_address(a: SiteFacts, b: SiteFacts) -> bool:
     def key(site: SiteFacts) -> tuple[str, str] | None:
         street, code = (_plain(site.address.get(part, "")) for part in ("street", "postal_code"))
         return (street, code) if street and code else None
+
+    return key(a) is not None and key(a) == key(b)
+
+
+def _same_name(a: SiteFacts, b: SiteFacts) -> bool:
+    """Whether both are called the same in the same town: Enphase's lists, for one, tell no street."""
+
+    def key(site: SiteFacts) -> tuple[str, str] | None:
+        name, code = _plain(site.name), _plain(site.address.get("postal_code", "") or site.address.get("city", ""))
+        return (name, code) if name and code else None
 
     return key(a) is not None and key(a) == key(b)
 

@@ -54,11 +54,11 @@ def zulu(epoch_s: float) -> str:
 class Sender:
     """One gateway's own memory: boots, sequence, what it holds back, and faults that last."""
 
-    def __init__(self, view: GatewayView, faults: Faults) -> None:
+    def __init__(self, view: GatewayView, faults: Faults, boot_id: int = 1) -> None:
         self.view = view
         self.plan = view.plan
         self.serial = gateway_serial(view.plan)
-        self.boot_id = 1
+        self.boot_id = boot_id
         self.seq = 0
         self.sent_records = 0
         self._faults = faults

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,10 @@ NEVER = 1 << 62
 LARGEST_INVERTER_PANELS = 26
 GAP_BLOCK_S = 8 * 86_400
 MODULES_W = (365, 385, 400, 410, 425, 440)
+SAME_ROOF = {("tigo", 2): ("cps", 2)}
+"""Sites that are another vendor's view of the same panels: Tigo's optimizers before a CPS inverter."""
+NEXT_TO = {("enphase", 5): ("solaredge", 5)}
+"""Sites that are a second array at another vendor's address."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +122,18 @@ class SitePlan:
 
 def plan_site(seed: int, vendor: str, k: int, panels: int) -> SitePlan:
     """Return site `k` of a vendor; `panels` is the typical number, which site 0 has exactly."""
+    if (vendor, k) in SAME_ROOF:
+        return replace(plan_site(seed, *SAME_ROOF[vendor, k], panels), vendor=vendor)
+    plan = _own_site(seed, vendor, k, panels)
+    if (vendor, k) in NEXT_TO:
+        beside = _own_site(seed, *NEXT_TO[vendor, k], panels)
+        plan = replace(
+            plan, name=beside.name, street=beside.street, latitude=beside.latitude, longitude=beside.longitude
+        )
+    return plan
+
+
+def _own_site(seed: int, vendor: str, k: int, panels: int) -> SitePlan:
     key = bits(seed, vendor, k)
     town = TOWNS[k % len(TOWNS)]
     zone = ZoneInfo(town.zone)
@@ -176,7 +192,10 @@ def _ailments(
     shows one; another one in nine fails at some time until 2028.
     """
     dead_from = np.full(count, NEVER, dtype=np.int64)
-    if k == bits(seed, vendor, "dead site") % 4:
+    dead_site = bits(seed, vendor, "dead site") % 4
+    if (vendor, dead_site) in SAME_ROOF:
+        dead_site = (dead_site + 1) % 4
+    if k == dead_site:
         day = between(60, 260, key, "dead day")
     elif unit(key, "dies") < 0.11:
         day = between(60, 3200, key, "dead day")

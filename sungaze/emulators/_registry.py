@@ -19,8 +19,9 @@ def _services() -> dict[str, type[Service]]:
     for module in pkgutil.iter_modules(room.__path__):
         if not module.name.startswith("_") and module.name not in NOT_VENDORS:
             importlib.import_module(f"{room.__name__}.{module.name}")
-    found = {service.VENDOR: service for service in Service.__subclasses__()}
-    return dict(sorted(found.items()))
+    # A further dialect of a vendor lies in a private file: it is reached by the vendor's own service.
+    public = (service for service in Service.__subclasses__() if "._" not in service.__module__)
+    return dict(sorted((service.VENDOR, service) for service in public))
 
 
 SERVICES: Mapping[str, type[Service]] = _services()
@@ -50,10 +51,11 @@ def serve(
     Raises ValueError in a sentence for an unknown vendor, plan, dialect or fault, OSError for a taken port.
     """
     service = service_of(vendor)
-    plan = service.DEFAULT_PLAN if plan is None else plan
-    if plan not in service.PLANS:
-        raise ValueError(f"unknown plan {plan!r} for {vendor}: choose from {', '.join(service.PLANS)}")
     if dialect is not None and dialect not in service.DIALECTS:
         offered = ", ".join(service.DIALECTS) or "none"
         raise ValueError(f"{vendor} has no dialect {dialect!r} here: choose from {offered}")
+    service = service.speaking(dialect)
+    plan = service.DEFAULT_PLAN if plan is None else plan
+    if plan not in service.PLANS:
+        raise ValueError(f"unknown plan {plan!r} for {vendor}: choose from {', '.join(service.PLANS)}")
     return Emulator(service(world, plan, now or Clock(), faults or {}), port)

@@ -161,7 +161,10 @@ class Emulator:
             log.exception("the %s emulator failed at %s", self.vendor, request.path)
             answer = Answer(500, b"the emulator itself failed", "text/plain")
         self.requests.append(SeenRequest(self.service.now(), request.method, request.path, answer.status))
-        await self._deliver(answer, receive, send)
+        try:
+            await self._deliver(answer, receive, send)
+        finally:
+            self.service.delivered()
 
     async def _deliver(self, answer: Answer, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", answer.content_type.encode())]

@@ -82,8 +82,8 @@ def json_answer(
 class Service(ABC):
     """A vendor's server side without its socket; a vendor file holds exactly one subclass.
 
-    `DIALECTS` is empty where a vendor has one; the first plan named by `DEFAULT_PLAN` is used when none is
-    asked for.
+    `DIALECTS` is empty where a vendor has one; the subclass of a further one lies in a private file. The plan named
+    by `DEFAULT_PLAN` is used when none is asked for.
     """
 
     VENDOR: ClassVar[str]
@@ -113,6 +113,14 @@ class Service(ABC):
     @abstractmethod
     def truth(cls, world: World, k: int, start: int, end: int) -> Iterator[TruthRow]:
         """Yield the canonical rows of site `k` whose intervals lie wholly inside [start, end)."""
+
+    @classmethod
+    def speaking(cls, dialect: str | None) -> type[Service]:
+        """Return the service of one of `DIALECTS`, the usual one for None."""
+        return cls
+
+    def delivered(self) -> None:  # noqa: B027 - most vendors do not count what is under way
+        """Take note that an answer has gone out, or that its client has hung up."""
 
     def open(self) -> None:  # noqa: B027 - most vendors have nothing beside HTTP
         """Start what the vendor serves beside HTTP; called once, before the emulator answers."""

@@ -56,6 +56,17 @@ def without_optional(value: Any) -> Any:
     return [without_optional(item) for item in value] if isinstance(value, list) else value
 
 
+def held_back(view: PlantView, seen: set[tuple[int, int]], values: Values) -> Values:
+    """Return the values with those of the last hour null when first read; `seen` takes down which were."""
+    kept: Values = []
+    for start, value in values:
+        fresh = view.closed_until - 3600 <= start and (view.plan.k, start) not in seen
+        if fresh:
+            seen.add((view.plan.k, start))
+        kept.append((start, None if fresh else value))
+    return kept
+
+
 def _listed(view: PlantView) -> dict[str, Any]:
     plan, town = view.plan, view.plan.town
     return {
@@ -108,8 +119,8 @@ def overview(server: SolarEdge, request: Request, match: re.Match[str]) -> objec
     total = view.energy_wh(start, end)
     used = sold = bought = None
     if view.has_meter:
-        balance = _balance(view, view.quarters(start, end))
-        used, bought, sold = (round(float(np.nansum(balance[name])), 2) for name in ("consumption", "import", "export"))
+        metered = balance(view, view.quarters(start, end))
+        used, bought, sold = (round(float(np.nansum(metered[name])), 2) for name in ("consumption", "import", "export"))
     made = round(total or 0.0, 2)
     self_used = None if sold is None else round(made - sold, 2)
     return {
@@ -138,13 +149,13 @@ def performance(server: SolarEdge, request: Request, match: re.Match[str]) -> ob
     return {"specificYield": round((total or 0.0) / view.plan.peak_w, 4), "performanceRatio": None}
 
 
-def _site_sum(values: Floats) -> Floats:
+def site_sum(values: Floats) -> Floats:
     """Return the sum over inverters; they share their nulls."""
     total: Floats = values.sum(axis=1)
     return total
 
 
-def _fine(view: PlantView, span: Span, quarters: Quarters, values: Floats, is_sum: bool) -> Values:
+def fine(view: PlantView, span: Span, quarters: Quarters, values: Floats, is_sum: bool) -> Values:
     """Return a value per bucket, None where nothing is measured or the bucket still runs.
 
     An hour is the sum, or the mean, of its measured quarter-hours [assumed].
@@ -158,7 +169,7 @@ def _fine(view: PlantView, span: Span, quarters: Quarters, values: Floats, is_su
     return found
 
 
-def _covering(view: PlantView, span: Span) -> Quarters:
+def covering(view: PlantView, span: Span) -> Quarters:
     buckets = view.buckets(span.start, span.end, span.resolution)
     return view.quarters(buckets[0][0], buckets[-1][1]) if buckets else view.quarters(span.start, span.start)
 
@@ -181,8 +192,8 @@ def power(server: SolarEdge, request: Request, match: re.Match[str]) -> object:
     view = server.view(match["id"])
     span = span_of(request, view, FINE)
     unit = choice(request, "unit", tuple(POWER_UNITS), "W")
-    quarters = _covering(view, span)
-    values = server.held_back(view, _fine(view, span, quarters, _site_sum(quarters.power_w), False))
+    quarters = covering(view, span)
+    values = server.held_back(view, fine(view, span, quarters, site_sum(quarters.power_w), False))
     return _series(span, unit, _shown(view, values, POWER_UNITS[unit]))
 
 
@@ -192,8 +203,8 @@ def energy(server: SolarEdge, request: Request, match: re.Match[str]) -> object:
     span = span_of(request, view, EVERY)
     unit = choice(request, "unit", tuple(ENERGY_UNITS), "WH")
     if span.resolution in FINE:
-        quarters = _covering(view, span)
-        values = server.held_back(view, _fine(view, span, quarters, _site_sum(quarters.energy_wh), True))
+        quarters = covering(view, span)
+        values = server.held_back(view, fine(view, span, quarters, site_sum(quarters.energy_wh), True))
     else:
         buckets = view.buckets(span.start, span.end, span.resolution)
         values = [(start, view.energy_wh(start, end)) for start, end in buckets]
@@ -263,16 +274,16 @@ def _inverter_values(view: PlantView, span: Span, quarters: Quarters, number: in
     """Return one inverter's metric in W, Wh, V, A or Hz; voltage and frequency are stamped at bucket ends."""
     if metric in ("power", "energy"):
         series = quarters.power_w if metric == "power" else quarters.energy_wh
-        return _fine(view, span, quarters, series[:, number], metric == "energy")
+        return fine(view, span, quarters, series[:, number], metric == "energy")
     plan = view.plan
     american = plan.town.country in ("US", "CA")
     wave = 2.0 * units(bits(plan.key, metric, number), quarters.start) - 1.0
     awake = ~np.isnan(quarters.power_w[:, number])
     volts = np.where(awake, (240.0 if american else 232.0) * (1.0 + 0.012 * wave), np.nan)
     if metric == "current":
-        return _fine(view, span, quarters, quarters.power_w[:, number] / volts, False)
+        return fine(view, span, quarters, quarters.power_w[:, number] / volts, False)
     hertz = np.where(awake, (60.0 if american else 50.0) + 0.03 * wave, np.nan)
-    values = _fine(view, span, quarters, volts if metric == "voltage" else hertz, False)
+    values = fine(view, span, quarters, volts if metric == "voltage" else hertz, False)
     step = 900 if span.resolution == "QUARTER_HOUR" else 3600
     return [(at + step, value) for at, value in values]
 
@@ -290,7 +301,7 @@ def inverters(server: SolarEdge, request: Request, match: re.Match[str]) -> obje
     """Return every inverter's telemetry by serial; power in KW beside energy in WH, as captured live."""
     view = server.view(match["id"])
     span = span_of(request, view, FINE)
-    quarters = _covering(view, span)
+    quarters = covering(view, span)
     found: dict[str, object] = {}
     for number in range(len(view.plan.limit_w)):
         blocks: dict[str, dict[str, object]] = {}
@@ -313,13 +324,13 @@ def inverter_metric(server: SolarEdge, request: Request, match: re.Match[str]) -
     span = span_of(request, view, FINE)
     unit, factor = INVERTER_UNITS[match["metric"]]
     number = serials.index(match["serial"])
-    values = _inverter_values(view, span, _covering(view, span), number, match["metric"])
+    values = _inverter_values(view, span, covering(view, span), number, match["metric"])
     return _series(span, unit, _shown(view, values, factor))
 
 
-def _balance(view: PlantView, quarters: Quarters) -> dict[str, Floats]:
+def balance(view: PlantView, quarters: Quarters) -> dict[str, Floats]:
     """Return what the meter saw per quarter-hour, Wh; it runs at night and is silent in an outage."""
-    made = np.nan_to_num(_site_sum(quarters.energy_wh))
+    made = np.nan_to_num(site_sum(quarters.energy_wh))
     load = view.load_wh(quarters.start)
     if len(quarters.start):
         load = np.where(view.plan.is_out(quarters.start), np.nan, load)
@@ -337,11 +348,11 @@ def meters(server: SolarEdge, request: Request, match: re.Match[str]) -> object:
     span = span_of(request, view, FINE)
     if not view.has_meter:
         return {}
-    quarters = _covering(view, span)
+    quarters = covering(view, span)
     blocks: dict[str, object] = {}
-    for name, energy_wh in _balance(view, quarters).items():
+    for name, energy_wh in balance(view, quarters).items():
         for what, factor, unit in (("Power", 4.0, "W"), ("Energy", 1.0, "WH")):
-            values = _fine(view, span, quarters, energy_wh * factor, what == "Energy")
+            values = fine(view, span, quarters, energy_wh * factor, what == "Energy")
             blocks[name + what] = {"unit": unit, "values": _shown(view, values)}
     return {"period": span.period, "resolution": span.resolution, "meters": {view.meter_serial: blocks}}
 
@@ -355,9 +366,9 @@ def meter_metric(server: SolarEdge, request: Request, match: re.Match[str]) -> o
     if not view.has_meter or match["serial"] != view.meter_serial:
         raise Refused(404, "Device not found")
     span = span_of(request, view, FINE)
-    quarters = _covering(view, span)
+    quarters = covering(view, span)
     factor, unit = (4.0, "W") if what == "power" else (1.0, "WH")
-    values = _fine(view, span, quarters, _balance(view, quarters)[name] * factor, what == "energy")
+    values = fine(view, span, quarters, balance(view, quarters)[name] * factor, what == "energy")
     return _series(span, unit, _shown(view, values))
 
 

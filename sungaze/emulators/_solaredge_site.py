@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sungaze.emulators._hash import Floats, Ints, bits, units
+from sungaze.emulators._service import TruthRow
 from sungaze.emulators.world import INTERVAL_S, DayTruth, SitePlan, World
 
 Resolution = Literal["QUARTER_HOUR", "HOUR", "DAY", "WEEK", "MONTH", "YEAR", "TOTAL"]
@@ -197,6 +199,35 @@ class PlantView:
     def _alert(self, kind: str, impact: int, component: tuple[str, str] | None, start: int, end: int | None) -> Alert:
         number = 700_000_000 + bits(self.plan.key, "alert", kind, start) % 90_000_000
         return Alert(number, kind, impact, component, start, end)
+
+
+def true_rows(world: World, k: int, start: int, end: int) -> Iterator[TruthRow]:
+    """Yield 900 s rows of the site and each inverter, and 86400 s rows of the site."""
+    plan = world.site("solaredge", k)
+    site = str(site_id_of(plan))
+    serials = [inverter_serial(plan, number) for number in range(len(plan.limit_w))]
+    start = max(start, plan.installed_at)
+    if end <= start:
+        return
+    day, last = plan.local_date(start), plan.local_date(end - 1)
+    while day <= last:
+        quarters = quarters_of(plan, [world.day(plan, day)])
+        measured = ~np.isnan(quarters.energy_wh[:, 0])
+        inside = measured & (quarters.start >= start) & (quarters.start + QUARTER_S <= end)
+        for row in np.flatnonzero(inside).tolist():
+            at = int(quarters.start[row])
+            watts, energy = quarters.power_w[row].tolist(), quarters.energy_wh[row].tolist()
+            for device, w, wh in (
+                ("", sum(watts), sum(energy)),
+                *zip(serials, watts, energy, strict=True),
+            ):
+                yield TruthRow(site, device, "ac_power_w", QUARTER_S, at, w)
+                yield TruthRow(site, device, "energy_wh", QUARTER_S, at, wh)
+        midnight, after = plan.midnight(day), plan.midnight(day + timedelta(days=1))
+        if midnight >= start and after <= end and measured.any():
+            total = float(np.nansum(quarters.energy_wh))
+            yield TruthRow(site, "", "energy_wh", 86_400, midnight, total)
+        day += timedelta(days=1)
 
 
 def next_period(day: date, resolution: str) -> date:

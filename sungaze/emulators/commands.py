@@ -134,6 +134,7 @@ def emulate(
     with emulator:
         ways: dict[str, Any] = {}
         if isinstance(emulator.service, Cps):
+            emulator.service.boot_id = int(clock())
             try:
                 ways = _other_ways(emulator.service, mqtt, push, modbus_port)
             except OSError as error:

@@ -24,7 +24,8 @@ from sungaze.emulators.world import INTERVAL_S, World
 class Cps(Service):
     """The three servers and senders of the world's CPS gateways.
 
-    `modbus` is the server that is running, `mqtt` and `push` the senders once they were started.
+    `modbus` is the server that is running, `mqtt` and `push` the senders once they were started. `boot_id` is that of
+    the gateways, which goes up whenever they start anew: the ids of their messages begin again with it.
     """
 
     VENDOR = "cps"
@@ -39,6 +40,7 @@ class Cps(Service):
         self.mqtt: MqttPublisher | None = None
         self.push: PushSender | None = None
         self._modbus_site = 0
+        self.boot_id = 1
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -160,4 +162,5 @@ class Cps(Service):
 
     def _senders(self, sites: Sequence[int] | None) -> list[Sender]:
         numbers = range(self.world.sites) if sites is None else sites
-        return [Sender(GatewayView(self.world, self.world.site(self.VENDOR, k)), self.faults) for k in numbers]
+        views = [GatewayView(self.world, self.world.site(self.VENDOR, k)) for k in numbers]
+        return [Sender(view, self.faults, self.boot_id) for view in views]

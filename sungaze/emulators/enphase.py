@@ -13,11 +13,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import local
 from typing import ClassVar
 
 import numpy as np
 
 from sungaze.emulators import _enphase_calls as calls
+from sungaze.emulators._consent import SHOWN_OWNERS, Consents
 from sungaze.emulators._enphase_calls import Refused
 from sungaze.emulators._enphase_site import (
     FIRST_SYSTEM_ID,
@@ -51,10 +53,23 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A live token: which application it belongs to and the epoch at which it dies."""
+    """A live token: which application it belongs to, the epoch at which it dies, and the one site of the owner who
+    gave it, None for an installer's.
+    """
 
     application: Application
     expires_at: float
+    owner: int | None = None
+
+
+class _Asking(local):
+    """Whose token the request of this thread has: the owner's site, None for an installer."""
+
+    owner: int | None = None
+
+
+DEFAULT_HOST = "https://api.enphaseenergy.com"
+"""Of the return address that every application has (vendors/enphase.md 1); here it is a page of this server."""
 
 
 class Enphase(Service):
@@ -85,6 +100,16 @@ class Enphase(Service):
         self._access: dict[str, Grant] = {}
         self._refresh: dict[str, Grant] = {}
         self._issued = 0
+        self._asking = _Asking()
+        self._consents = Consents(
+            world.seed,
+            now,
+            "/oauth/authorize",
+            {a.client_id: a.client_secret for a in self.applications},
+            [plan.name for plan in world.fleet(self.VENDOR)[:SHOWN_OWNERS]],
+            "/oauth/redirect_uri",
+            DEFAULT_HOST,
+        )
         self._first_reads: set[tuple[int, int]] = set()
 
     @property
@@ -106,6 +131,9 @@ class Enphase(Service):
             return json_answer({"reason": "501", "message": ["Not Implemented"]}, 501)
         if path == "/oauth/token":
             return self._token(request)
+        consent = self._consents.answer(request)
+        if consent is not None:
+            return consent
         route = next((found for found in ROUTES if found.pattern.fullmatch(path)), None)
         if route is not None and request.method != route.method:
             return json_answer({"reason": "405", "message": ["Method not allowed"]}, 405)
@@ -133,14 +161,15 @@ class Enphase(Service):
         known = number >= FIRST_SYSTEM_ID and k < self.world.sites + FOREIGN_SITES
         if not known or system_id_of(self.world.site(self.VENDOR, k)) != number:
             raise Refused(404, f'System not found for {{:id=>"{system_id}"}}')
-        if k >= self.world.sites:
+        if k >= self.world.sites or self._asking.owner not in {None, k}:
             raise Refused(403, "Not authorized to access this resource")
         return SystemView(self.world, self.world.site(self.VENDOR, k), self.now())
 
     def views(self) -> list[SystemView]:
-        """Return all systems of the account, by ascending id."""
-        now = self.now()
-        return [SystemView(self.world, plan, now) for plan in self.world.fleet(self.VENDOR)]
+        """Return all systems of the account, by ascending id; an owner's are their own."""
+        now, owner = self.now(), self._asking.owner
+        plans = self.world.fleet(self.VENDOR) if owner is None else [self.world.site(self.VENDOR, owner)]
+        return [SystemView(self.world, plan, now) for plan in plans]
 
     def reads_early(self, view: SystemView, end_at: int) -> bool:
         """Return True when this interval is read for the first time and is to be incomplete (fault late)."""
@@ -199,6 +228,7 @@ class Enphase(Service):
         if grant.application != application:
             details = f"API key {key} and client id {grant.application.client_id} of the token differ"
             raise Refused(401, details, message="API Key -Client mismatch")
+        self._asking.owner = grant.owner
         if self.faults.strikes("500"):
             raise Refused(500, "unable to fetch data")
 
@@ -226,6 +256,7 @@ class Enphase(Service):
             return _token_error("invalid_client", "Bad client credentials", 401)
         given = request.form()
         given.update({name: values[0] for name, values in request.query.items()})
+        owner: int | None = None
         if given.get("grant_type") == "password":
             expected = (self.credentials["username"], self.credentials["password"])
             if (given.get("username"), given.get("password")) != expected:
@@ -236,9 +267,15 @@ class Enphase(Service):
             if lost or grant is None or grant.application != application or grant.expires_at <= self.now():
                 return _token_error("invalid_grant", "Invalid refresh token")
             del self._refresh[given["refresh_token"]]
+            owner = grant.owner
+        elif given.get("grant_type") == "authorization_code":
+            uri = given.get("redirect_uri", "/oauth/redirect_uri")
+            owner = self._consents.redeem(given.get("code", ""), application.client_id, uri)
+            if owner is None:
+                return _token_error("invalid_grant", "Invalid authorization code")
         else:
             return _token_error("unsupported_grant_type", "Unsupported grant type")
-        return self._issue(application)
+        return self._issue(application, owner)
 
     def _client(self, authorization: str) -> Application | None:
         scheme, _, encoded = authorization.partition(" ")
@@ -250,15 +287,15 @@ class Enphase(Service):
             return None
         return next((a for a in self.applications if (a.client_id, a.client_secret) == (client_id, secret)), None)
 
-    def _issue(self, application: Application) -> Answer:
+    def _issue(self, application: Application, owner: int | None) -> Answer:
         self._issued += 1
         seed, number, now = self.world.seed, self._issued, int(self.now())
         lifetime = between(ACCESS_S - 7, ACCESS_S, seed, "lifetime", number)
         jti = hexadecimal(32, seed, "jti", number, now, application.client_id)
         access, refresh = _jwt(now + lifetime, jti, "access"), _jwt(now + REFRESH_S, jti, "refresh")
         self._access = {token: grant for token, grant in self._access.items() if grant.expires_at > now}
-        self._access[access] = Grant(application, now + lifetime)
-        self._refresh[refresh] = Grant(application, now + REFRESH_S)
+        self._access[access] = Grant(application, now + lifetime, owner)
+        self._refresh[refresh] = Grant(application, now + REFRESH_S, owner)
         return json_answer(
             {
                 "access_token": access,

@@ -1,4 +1,5 @@
-"""SolarEdge's Monitoring API V2 over the simulated world (vendors/solaredge.md), Fleet Access by key.
+"""SolarEdge's Monitoring API V2 over the simulated world (vendors/solaredge.md): Fleet Access by key, Site Access by
+an owner's grant, which covers one site.
 
 Every answer but an HTML page from the front door carries the minute's limit and what is left of it; the
 month's credits are counted and never shown. Failed calls cost a credit [assumed],
@@ -7,49 +8,80 @@ refused ones (429) do not [assumed]. The billing cycle is the UTC calendar month
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from threading import local
 from typing import ClassVar
 
-import numpy as np
-
 from sungaze.emulators import _solaredge_calls as calls
+from sungaze.emulators._consent import SHOWN_OWNERS, Consents
 from sungaze.emulators._hash import hexadecimal
 from sungaze.emulators._quota import Refusal
 from sungaze.emulators._service import Answer, Plan, Request, Service, TruthRow, json_answer
 from sungaze.emulators._solaredge_ask import TITLES, Refused
 from sungaze.emulators._solaredge_site import (
     FIRST_SITE_ID,
-    QUARTER_S,
     SITE_ID_STEP,
     PlantView,
-    inverter_serial,
-    quarters_of,
     site_id_of,
+    true_rows,
 )
+from sungaze.emulators._solaredge_v1 import SolarEdgeV1
 from sungaze.emulators.world import World
 
 FOREIGN_SITES = 10
+ACCESS_S, REFRESH_S = 7_200, 30 * 86_400
+"""How long the two tokens of a grant live (vendors/solaredge.md 1 [doc])."""
 DOCUMENTATION = "https://se-api.stoplight.io/docs/monitoring"
 V1_ROOTS = frozenset({"accounts", "equipment", "site", "sites", "version"})
 
 
+class _Asking(local):
+    """Whose grant the request of this thread has: the owner's site, None for the installer's key."""
+
+    owner: int | None = None
+
+
 class SolarEdge(Service):
-    """The vendor's side: keys, credits, both refusals, and the calls."""
+    """The vendor's side: keys, grants, credits, both refusals, and the calls."""
 
     VENDOR = "solaredge"
     METHOD = "fleet_key"
     PLANS: ClassVar[Mapping[str, Plan]] = {"free": Plan(10, 2_000), "paid": Plan(24, 10_000)}
     DEFAULT_PLAN = "free"
-    DIALECTS = ("v2",)
+    DIALECTS = ("v2", "v1")
     OWN_FAULTS = ("nulls", "credits", "unauthorized")
 
     def __init__(self, world: World, plan: str, now: Callable[[], float], faults: Mapping[str, float]) -> None:
         super().__init__(world, plan, now, faults)
         self._answered = 0
         self._first_reads: set[tuple[int, int]] = set()
+        self._access: dict[str, tuple[int, float]] = {}
+        self._refresh: dict[str, tuple[int, float]] = {}
+        self._issued = 0
+        self._asking = _Asking()
+        application = self.application
+        self._consents = Consents(
+            world.seed,
+            now,
+            "/authorize",
+            {application["client_id"]: application["client_secret"]},
+            [plan.name for plan in world.fleet(self.VENDOR)[:SHOWN_OWNERS]],
+            "/returned",
+            extra=lambda k: {"site_id": str(site_id_of(world.site(self.VENDOR, k)))},
+        )
+
+    @property
+    def application(self) -> dict[str, str]:
+        """Return the client id and secret of the application that owners let in."""
+        return {name: hexadecimal(24, self.world.seed, "solaredge", name) for name in ("client_id", "client_secret")}
+
+    @classmethod
+    def speaking(cls, dialect: str | None) -> type[Service]:
+        """Return the service of the retired interface for `v1`, this one otherwise."""
+        return SolarEdgeV1 if dialect == "v1" else cls
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -64,6 +96,12 @@ class SolarEdge(Service):
         """Return the answer to one request; V1 is gone whatever the key."""
         path = request.path.rstrip("/") or "/"
         self._answered += 1
+        self._asking.owner = None
+        consent = self._consents.answer(request)
+        if consent is not None:
+            return consent
+        if path in {"/v2/oauth2/token", "/v2/oauth2/revoke-token"}:
+            return self._oauth(request, path)
         root = path.split("/")[1]
         if root in V1_ROOTS:
             return self._problem(Refused(410, "This version of the API is no longer available"))
@@ -91,7 +129,7 @@ class SolarEdge(Service):
         known = number >= FIRST_SITE_ID and k < self.world.sites + FOREIGN_SITES
         if not known or site_id_of(self.world.site(self.VENDOR, k)) != number:
             raise Refused(404, "Site not found")
-        if k >= self.world.sites:
+        if k >= self.world.sites or self._asking.owner not in {None, k}:
             raise Refused(403, "No access to this site")
         return PlantView(self.world, self.world.site(self.VENDOR, k), self.now())
 
@@ -102,47 +140,61 @@ class SolarEdge(Service):
 
     def held_back(self, view: PlantView, values: list[tuple[int, float | None]]) -> list[tuple[int, float | None]]:
         """Return the values with those of the last hour null when first read (fault late)."""
-        if not self.faults.strikes("late"):
-            return values
-        seen, kept = self._first_reads, []
-        for start, value in values:
-            fresh = view.closed_until - 3600 <= start and (view.plan.k, start) not in seen
-            if fresh:
-                seen.add((view.plan.k, start))
-            kept.append((start, None if fresh else value))
-        return kept
+        return calls.held_back(view, self._first_reads, values) if self.faults.strikes("late") else values
 
     @classmethod
     def truth(cls, world: World, k: int, start: int, end: int) -> Iterator[TruthRow]:
-        """Yield 900 s rows of the site and each inverter, and 86400 s rows of the site."""
-        plan = world.site(cls.VENDOR, k)
-        site = str(site_id_of(plan))
-        serials = [inverter_serial(plan, number) for number in range(len(plan.limit_w))]
-        start = max(start, plan.installed_at)
-        if end <= start:
-            return
-        day, last = plan.local_date(start), plan.local_date(end - 1)
-        while day <= last:
-            quarters = quarters_of(plan, [world.day(plan, day)])
-            measured = ~np.isnan(quarters.energy_wh[:, 0])
-            inside = measured & (quarters.start >= start) & (quarters.start + QUARTER_S <= end)
-            for row in np.flatnonzero(inside).tolist():
-                at = int(quarters.start[row])
-                watts, energy = quarters.power_w[row].tolist(), quarters.energy_wh[row].tolist()
-                for device, w, wh in (
-                    ("", sum(watts), sum(energy)),
-                    *zip(serials, watts, energy, strict=True),
-                ):
-                    yield TruthRow(site, device, "ac_power_w", QUARTER_S, at, w)
-                    yield TruthRow(site, device, "energy_wh", QUARTER_S, at, wh)
-            midnight, after = plan.midnight(day), plan.midnight(day + timedelta(days=1))
-            if midnight >= start and after <= end and measured.any():
-                total = float(np.nansum(quarters.energy_wh))
-                yield TruthRow(site, "", "energy_wh", 86_400, midnight, total)
-            day += timedelta(days=1)
+        """Return an iterator of 900 s rows of the site and each inverter, and 86400 s rows of the site."""
+        return true_rows(world, k, start, end)
+
+    def _oauth(self, request: Request, path: str) -> Answer:
+        """Answer at the token endpoint: JSON in, a new pair out; the refresh token that was used is dead at once."""
+        if request.method != "POST":
+            return self._problem(Refused(405, "Method not allowed"))
+        try:
+            given = json.loads(request.body)
+        except ValueError:
+            given = None
+        if not isinstance(given, dict):
+            return _grant_error("invalid_request", "The body should be JSON")
+        if path.endswith("revoke-token"):
+            token = str(given.get("token"))
+            self._access.pop(token, None)
+            self._refresh.pop(token, None)
+            return json_answer({})
+        wanted = {name: given.get(name) for name in self.application}
+        if wanted != self.application:
+            return _grant_error("invalid_client", "Client authentication failed")
+        if given.get("grant_type") == "authorization_code":
+            owner = self._consents.redeem(str(given.get("code")), self.application["client_id"], None)
+        elif given.get("grant_type") == "refresh_token":
+            owner, dies = self._refresh.pop(str(given.get("refresh_token")), (None, 0.0))
+            owner = owner if dies > self.now() else None
+        else:
+            return _grant_error("unsupported_grant_type", "Grant type is not supported")
+        if owner is None:
+            return _grant_error("invalid_grant", "The grant is invalid, expired or revoked")
+        self._issued += 1
+        seed, now = self.world.seed, self.now()
+        access = hexadecimal(40, seed, "solaredge access", self._issued, int(now))
+        refresh = hexadecimal(40, seed, "solaredge refresh", self._issued, int(now))
+        self._access[access] = (owner, now + ACCESS_S)
+        self._refresh[refresh] = (owner, now + REFRESH_S)
+        return json_answer(
+            {"access_token": access, "refresh_token": refresh, "token_type": "Bearer", "expires_in": ACCESS_S}
+        )
 
     def _authenticate(self, request: Request) -> None:
         """Refuse with 401 what is not this account's; a wrong account key is refused too [assumed]."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and "x-api-key" not in request.headers:
+            owner, dies = self._access.get(token.strip(), (None, 0.0))
+            if owner is None or dies <= self.now():
+                raise Refused(401, "Invalid API key")
+            if request.path.rstrip("/") in {"/v2/sites", "/v2/alerts"}:
+                raise Refused(403, "Site Access does not open this endpoint")
+            self._asking.owner = owner
+            return
         known, account = self.credentials["api_key"], request.headers.get("x-account-key")
         if request.headers.get("x-api-key") != known:
             raise Refused(401, "Invalid API key")
@@ -195,6 +247,10 @@ class SolarEdge(Service):
             "traceId": hexadecimal(32, self.world.seed, "trace", self._answered),
         }
         return json_answer(problem, refused.status, "application/problem+json", self._rate())
+
+
+def _grant_error(error: str, description: str) -> Answer:
+    return json_answer({"error": error, "error_description": description}, 400)
 
 
 @dataclass(frozen=True, slots=True)

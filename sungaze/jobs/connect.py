@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Final
 
 import msgspec
 
 from sungaze.errors import NeedsReconnect, QuotaSpent, UserError
-from sungaze.jobs import planner
+from sungaze.jobs import forecast, planner
 from sungaze.jobs.context import Context, session, set_account_state, windows
+from sungaze.model import AccountState
+from sungaze.store.fleet import AccountRow
 from sungaze.vendors import connector
 from sungaze.vendors._contract import Access, Method, Plan, Probe, Vendor
 
+GRANTED_S: Final = 900.0
+"""How long what a code gave is held for the connecting that follows its probe."""
 _BASE_URL: Final = re.compile(r"https?://(\[[0-9A-Fa-f:.]{2,}\]|[A-Za-z0-9.-]+)(?::(\d{1,5}))?/?$")
 
 
@@ -54,8 +58,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     probe: Probe
     known: frozenset[str]
     first_calls: int
+    history_calls: int
+    history_complete_at: float | None
     monthly_calls: int
     monthly_limit: int | None
+    service: forecast.Service
+    advice: str
     tokens: dict[str, str]
 
 
@@ -98,7 +106,7 @@ def check(context: Context, wish: Wish) -> Checked:
         base_url=(wish.base_url or "").rstrip("/") or None,
         credentials=credentials,
         scope=ledger.scope(vendor.id, key),
-        identity=ledger.scope(vendor.id, f"{method.id}:{public or key}"),
+        identity=ledger.scope(vendor.id, f"{method.id}:{credentials.get('code') or public or key}"),
     )
 
 
@@ -109,7 +117,7 @@ def probe(context: Context, wish: Wish) -> Found:
     """
     checked = check(context, wish)
     vendor, plan = checked.vendor, checked.plan
-    tokens: dict[str, str] = {}
+    tokens = _granted(context, checked)
     base_url = context.base_url(vendor.id, checked.base_url)
     with session(context, vendor.id, plan, checked.scope, base_url, history=False) as door:
         access = Access(
@@ -127,23 +135,55 @@ def probe(context: Context, wish: Wish) -> Found:
         except QuotaSpent as error:
             context.store.ledger.block(checked.scope, error.until, str(error))
             raise
+        finally:
+            if checked.method.consent_url is not None and tokens:
+                context.granted[checked.identity] = (context.now(), dict(tokens))
     known = frozenset(row.vendor_site_id for row in context.store.fleet.sites() if row.vendor == vendor.id)
-    month = next((w.limit for w in windows(plan) if w.window == "month"), None)
-    pieces = {"fine": 0}
-    for resource in vendor.history:
-        if resource in plan.gives:
-            pieces[resource] = 2 if resource == vendor.history[0] else 4
-    per_site = sum(1 for r in planner.due_resources(vendor, plan) if r.per_site) + sum(pieces.values())
-    wanted = planner.calls_per_day(vendor, plan, seen.total) * 30.4
+    ledger, now = context.store.ledger, context.now()
+    caps = ledger.caps(checked.scope)
+    limits = windows(plan, caps)
+    month = next((w.limit for w in limits if w.window == "month"), None)
+    looks, history = forecast.start_calls(vendor, plan, seen.total, now)
+    service = forecast.service(vendor, plan, seen.total, now, caps)
+    larger = forecast.next_plan(vendor, checked.method, plan, seen.total, now)
+    wanted = service.wanted_per_day * forecast.MONTH_DAYS
+    a_day = min(service.wanted_per_day, planner.even_per_day(limits, now))
+    complete_at = forecast.completes_at(ledger.standing(checked.scope, limits, now), history, a_day, now)
     return Found(
         checked=checked,
         probe=seen,
         known=known,
-        first_calls=1 + per_site * seen.total,
+        first_calls=looks + history,
+        history_calls=history,
+        history_complete_at=complete_at,
         monthly_calls=round(min(wanted, (1 - planner.RESERVE) * month) if month else wanted),
         monthly_limit=month,
+        service=service,
+        advice=forecast.verdict(vendor, plan, service, larger, seen.total),
         tokens=tokens,
     )
+
+
+def consent_url(
+    context: Context, vendor_id: str, method_id: str, credentials: Mapping[str, str], base_url: str | None
+) -> Callable[[str, str], str]:
+    """Makes the address of a vendor's consent page from (redirect_uri, state).
+
+    Raises NotFound for an unknown vendor, BadRequest for a way in without consent, no client ID or a strange address.
+    """
+    vendor = connector(vendor_id).vendor
+    method = vendor.method(method_id)
+    make = method.consent_url if method is not None else None
+    if method is None or make is None:
+        raise BadRequest(f"{vendor.name} has no way in called “{method_id}” that goes through a browser.")
+    given = {name: value.strip() for name, value in credentials.items()}
+    client = given.get("client_id", "")
+    if not client or not client.isascii() or not client.isprintable():
+        raise BadRequest("Please fill in the client ID first: the consent is asked for in its name.")
+    if base_url and not _BASE_URL.match(base_url):
+        raise BadRequest("The address must be scheme, host and port only, such as http://127.0.0.1:8080.")
+    address = context.base_url(vendor.id, (base_url or "").rstrip("/") or None)
+    return lambda redirect_uri, state: make(address, given, redirect_uri, state)
 
 
 def connect(context: Context, wish: Wish) -> int:
@@ -154,14 +194,16 @@ def connect(context: Context, wish: Wish) -> int:
     """
     found = probe(context, wish)
     checked, store, now = found.checked, context.store, context.now()
-    same = [a for a in store.fleet.accounts() if a.vendor == checked.vendor.id and a.identity == checked.identity]
-    if not found.probe.total and not same:
+    same = _same(context, found)
+    asked = checked.method.way == "ask"
+    if not found.probe.total and not same and asked:
         raise BadRequest(f"{checked.vendor.name} accepts this login, but it sees no sites. Nothing was stored.")
     account_id = same[0].id if same else None
     if account_id is None:
         # The credentials go first: an account without them would be lost, a secret without an account is swept up.
         account_id = (store.database.scalar("SELECT max(id) FROM account") or 0) + 1
-    context.vault.keep_credentials(account_id, checked.credentials)
+    once = {field.name for field in checked.method.fields if field.once}
+    context.vault.keep_credentials(account_id, {n: v for n, v in checked.credentials.items() if n not in once})
     if found.tokens:
         context.vault.remember(account_id, found.tokens)
     with store.database.transaction(durable=True):
@@ -171,7 +213,8 @@ def connect(context: Context, wish: Wish) -> int:
                 (checked.plan.id, checked.scope, checked.base_url, account_id),
             )
             set_account_state(context, account_id, "connected", "", now)
-            for resource in checked.vendor.resources:
+            store.work.reopen_gaps(account_id, now)
+            for resource in checked.vendor.resources if asked else ():
                 store.work.hasten(account_id, {resource.id: resource.least_s}, now, resource.order)
         else:
             store.fleet.add_account(
@@ -179,11 +222,33 @@ def connect(context: Context, wish: Wish) -> int:
                 label=checked.label, base_url=checked.base_url, scope=checked.scope, identity=checked.identity, now=now,
                 consented_at=now if checked.method.consent else None,
             )  # fmt: skip
-            for resource in checked.vendor.resources:
+            for resource in checked.vendor.resources if asked else ():
                 if not resource.per_site:
                     store.work.plan_look(account_id, resource.id, 0, now, resource.order)
+        context.granted.pop(checked.identity, None)
+        if found.probe.blocked:
+            set_account_state(context, account_id, AccountState.BLOCKED, found.probe.blocked, now)
     context.events.publish("accounts", (account_id,))
     return account_id
+
+
+def _same(context: Context, found: Found) -> list[AccountRow]:
+    """The account that has this login already: with an owner's grant, the one that sees the same sites."""
+    checked, fleet = found.checked, context.store.fleet
+    accounts = [a for a in fleet.accounts() if (a.vendor, a.method) == (checked.vendor.id, checked.method.id)]
+    if checked.method.consent_url is None:
+        return [a for a in accounts if a.identity == checked.identity]
+    seen = {site.vendor_site_id for site in found.probe.sites}
+    return [a for a in accounts if a.scope == checked.scope and seen & set(fleet.sites_of_account(a.id).values())]
+
+
+def _granted(context: Context, checked: Checked) -> dict[str, str]:
+    """What this very code gave a moment ago, empty for any other; a grant is one account each, named by its code."""
+    now = context.now()
+    for identity, (at, _) in list(context.granted.items()):
+        if now - at > GRANTED_S:
+            context.granted.pop(identity, None)
+    return dict(context.granted.get(checked.identity, (0.0, {}))[1]) if checked.method.consent_url else {}
 
 
 def disconnect(context: Context, account_id: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,16 +11,18 @@ from typing import Final
 
 import httpx
 
+from sungaze.config import RAW_MB
 from sungaze.errors import NeedsReconnect
 from sungaze.jobs.events import Events
+from sungaze.jobs.screen import Screen
 from sungaze.model import AccountState, AlertFacts, Severity
 from sungaze.store import Store
 from sungaze.store.alerts import OWN
 from sungaze.store.fleet import AccountRow
-from sungaze.store.ledger import Window
+from sungaze.store.ledger import Heard, Window
 from sungaze.vault import Vault
 from sungaze.vendors import connector
-from sungaze.vendors._contract import Access, Plan
+from sungaze.vendors._contract import Access, Plan, Response
 from sungaze.vendors._session import HttpSession, open_client
 
 NEEDS_USER: Final = frozenset({AccountState.NEEDS_RECONNECT, AccountState.CHANGED, AccountState.NOT_ENTITLED})
@@ -38,6 +41,17 @@ class Context:
     lock: threading.Lock = field(default_factory=threading.Lock)
     refusals: dict[str, tuple[int, float]] = field(default_factory=dict)
     """How often in a row a vendor has said that a scope's calls are used up, and until when it was believed."""
+    raw_bytes: int = RAW_MB * 2**20
+    """The most room that raw answers may take, packed; 0 keeps none."""
+    tidied_at: float = -math.inf
+    screen: Screen = field(default_factory=Screen)
+    """The sites that somebody looks at, which are asked first."""
+
+    granted: dict[str, tuple[float, dict[str, str]]] = field(default_factory=dict)
+    """What codes that were just redeemed gave, by the code's fingerprint, with the moment: a code works only once, and
+    a probe must not use it up before its account is connected."""
+    listening: dict[int, float] = field(default_factory=dict)
+    """Since when each account that data comes to by itself is listened for without a break."""
 
     def client(self, base_url: str) -> httpx.Client:
         """The connections to an address, opened once."""
@@ -77,23 +91,34 @@ def set_account_state(
     return changed
 
 
-def windows(plan: Plan) -> list[Window]:
-    """The limits of a plan as the ledger keeps them: what is included, so that nothing paid is spent unasked."""
-    return [Window(limit.window, limit.cap) for limit in plan.limits]
+def windows(plan: Plan, caps: Mapping[str, int] | None = None) -> list[Window]:
+    """The limits of a plan as the ledger keeps them: the user's own cap, else what is included.
+
+    `caps` is what `Ledger.caps` says of the scope; without one nothing paid is spent.
+    """
+    set_by_user = caps or {}
+    return [Window(w.window, min(w.limit, set_by_user.get(w.window, w.cap))) for w in plan.limits]
 
 
 @contextmanager
 def session(
     context: Context, vendor_id: str, plan: Plan, scope: str, base_url: str, *, history: bool
 ) -> Iterator[HttpSession]:
-    """A session whose calls are spent from a scope's quota."""
-    ledger = context.store.ledger
-    limits = windows(plan)
+    """A session whose calls are spent from a scope's quota, and whose answers correct it."""
+    ledger, vendor = context.store.ledger, connector(vendor_id).vendor
+    limits = windows(plan, ledger.caps(scope))
+
+    def hear(response: Response) -> None:
+        said = [Heard(word.window, word.limit, word.remaining, word.by_clock) for word in vendor.quota_said(response)]
+        if said:
+            ledger.hear(scope, limits, said, context.now())
+
     yield HttpSession(
-        connector(vendor_id).vendor.name,
+        vendor.name,
         context.client(base_url),
         spend=lambda: ledger.spend(scope, limits, context.now(), history=history),
         slot=lambda: ledger.lease(f"call:{scope}", plan.concurrent),
+        heard=hear,
     )
 
 
@@ -106,7 +131,8 @@ def access(context: Context, account: AccountRow, *, history: bool = False) -> I
     vendor = connector(account.vendor).vendor
     plan, method = vendor.plan(account.plan), vendor.method(account.method)
     credentials = context.vault.credentials(account.id, account.vendor)
-    missing = [f.label for f in method.fields if f.required and not credentials.get(f.name)] if method else ["all"]
+    wanted = [f for f in method.fields if f.required and not f.once] if method else []
+    missing = [f.label for f in wanted if not credentials.get(f.name)] if method else ["all"]
     if missing or plan is None:
         raise NeedsReconnect(
             f"The credentials of this account are not to be found ({', '.join(missing)}). Connect it again; history "

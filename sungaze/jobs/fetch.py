@@ -11,11 +11,12 @@ from sungaze.errors import Changed, NeedsReconnect, NotEntitled, NotFound, Quota
 from sungaze.jobs import planner
 from sungaze.jobs.context import Context, access, set_account_state
 from sungaze.jobs.ingest import Taken, ingest
+from sungaze.jobs.raw import keep_raw
 from sungaze.model import DAY_S, AccountState, SiteStatus, Span
 from sungaze.store.fleet import AccountRow, SiteRow
 from sungaze.store.work import Look
 from sungaze.vendors import connector
-from sungaze.vendors._contract import Access, Answer, Resource, SiteRef
+from sungaze.vendors._contract import Access, Answer, Exchange, Resource, SiteRef
 
 log = logging.getLogger(__name__)
 
@@ -52,36 +53,48 @@ def perform_look(context: Context, look_id: int, owner: str) -> None:
         planner.look_spans(vendor, look.resource, site, covered, now) if site else (Span(int(now), int(now)), [])
     )
     budget = planner.budget(store, account.scope, now)
+    favoured = site is not None and planner.is_favoured(store, site.id)
+    priority = planner.priority_of(vendor, resource, favoured=favoured)
+    spared = planner.next_due(resource, site, now, budget, favoured=favoured)
     if site is not None and _is_well(context, resource, look, site):
         # It was not asked: when it last was stays as it is.
-        store.work.finish_look(look, planner.next_due(resource, site, now, budget), ok=True, now=look.last_ok or now)
+        store.work.finish_look(look, spared, ok=True, now=look.last_ok or now)
         return
-    if site is not None and _not_moved(context, account, look, site, budget.stretch):
-        store.work.finish_look(look, planner.next_due(resource, site, now, budget), ok=True, now=now)
+    if site is not None and look.priority > planner.SCREEN_PRIORITY and _not_moved(context, account, look, site):
+        store.work.finish_look(look, spared, ok=True, now=now, priority=priority)
         return
+    if look.priority == planner.SCREEN_PRIORITY:
+        store.ledger.note_screen(account.scope, now)
     calls = 0
+    kept: list[Exchange] = []
     earliest = now + resource.least_s
     if resource.least_s:
         store.work.begin_asking(look, resource.least_s, now)
     try:
         with access(context, account) as (door, session):
+            session.kept = kept
             try:
                 answer = _ask(context, account, door, look.resource, site, span)
             finally:
                 calls = session.calls
             with store.database.transaction():
                 taken = ingest(context, account, look.resource, site, answer)
+                keep_raw(context, account, look.site_id, look.resource, kept, now)
                 if site is not None:
                     store.work.owe(account.id, site.id, look.resource, owed, reason="outage", priority=15, now=now)
                     _owe_yesterday(context, account, look, site, now)
                     site = store.fleet.site(site.id)
-                then = max(planner.next_due(resource, site, now, budget), earliest)
-                store.work.finish_look(look, then, ok=True, now=now, priority=resource.order)
+                then = max(planner.next_due(resource, site, now, budget, favoured=favoured), earliest)
+                if site is None:
+                    then = planner.while_any_sun(store, account.id, resource, then)
+                store.work.finish_look(look, then, ok=True, now=now, priority=priority)
                 _record(context, account, look.site_id, look.resource, span, now, "ok", calls, taken.samples)
         _well(context, account, taken)
     except NotFound:
         log.info("%s account %d was disconnected while it was asked", account.vendor, account.id)
     except VendorError as error:
+        # What could not be read today may be read by a mended reader.
+        keep_raw(context, account, look.site_id, look.resource, kept, now)
         _trouble(context, account, look, error, calls, span, now, earliest)
 
 
@@ -96,14 +109,17 @@ def perform_gap(context: Context, gap_id: int, owner: str) -> None:
     except NotFound:
         return
     now, calls = context.now(), 0
+    kept: list[Exchange] = []
     try:
         with access(context, account, history=True) as (door, session):
+            session.kept = kept
             try:
                 answer = _ask(context, account, door, gap.resource, site, gap.span)
             finally:
                 calls = session.calls
             with store.database.transaction():
                 taken = ingest(context, account, gap.resource, site, answer)
+                keep_raw(context, account, site.id, gap.resource, kept, now)
                 if answer.covered is None:
                     # It could not be asked yet (a zone or a base of time is not known): owed still.
                     store.work.postpone_gap(gap, now + planner.backoff_s(gap.attempts + 4), failed=False)
@@ -118,6 +134,7 @@ def perform_gap(context: Context, gap_id: int, owner: str) -> None:
         store.work.postpone_gap(gap, _spent(context, account, error, calls, now), failed=False)
     except VendorError as error:
         with store.database.transaction():
+            keep_raw(context, account, site.id, gap.resource, kept, now)
             if gap.attempts + 1 >= GIVE_UP or isinstance(error, NotEntitled):
                 store.work.close_gap(gap.id, f"given up: {error}", now)
             else:
@@ -159,8 +176,8 @@ def _is_well(context: Context, resource: Resource, look: Look, site: SiteRow) ->
     return site.status == SiteStatus.NORMAL and site.id not in context.store.alerts.standings([site.id])
 
 
-def _not_moved(context: Context, account: AccountRow, look: Look, site: SiteRow, stretch: float) -> bool:
-    """Whether the account's list, newer than the last two of its rounds, says that there is nothing new."""
+def _not_moved(context: Context, account: AccountRow, look: Look, site: SiteRow) -> bool:
+    """Whether the account's list, too new for the vendor to have had more since, says that there is nothing new."""
     vendor = connector(account.vendor).vendor
     listing = next((r for r in vendor.resources if not r.per_site), None)
     if look.resource != vendor.fine_resource or listing is None or site.last_energy_at is None:
@@ -168,7 +185,7 @@ def _not_moved(context: Context, account: AccountRow, look: Look, site: SiteRow,
     row = context.store.database.row(
         "SELECT last_ok FROM due WHERE account_id = ? AND resource = ?", (account.id, listing.id)
     )
-    if row is None or row[0] is None or context.now() - row[0] > 2 * listing.every_s * stretch:
+    if row is None or row[0] is None or context.now() - row[0] > vendor.bucket_s:
         return False
     newest = context.store.timeseries.latest(site.id, vendor.power_metric, vendor.fine_s).get(0)
     return newest is not None and newest[0] + vendor.fine_s >= site.last_energy_at
@@ -177,7 +194,7 @@ def _not_moved(context: Context, account: AccountRow, look: Look, site: SiteRow,
 def _owe_yesterday(context: Context, account: AccountRow, look: Look, site: SiteRow, now: float) -> None:
     """With each day's daily figures the day before is asked once more: late figures may have come meanwhile."""
     vendor = connector(account.vendor).vendor
-    if look.resource != vendor.history[0] or look.last_ok is None or now - look.last_ok < DAY_S / 2:
+    if look.resource not in vendor.history[:1] or look.last_ok is None or now - look.last_ok < DAY_S / 2:
         return
     plan = vendor.plan(account.plan)
     for resource in vendor.history[1:]:

@@ -37,7 +37,8 @@ def ingest(context: Context, account: AccountRow, resource: str, site: SiteRow |
         fresh = store.fleet.apply_sites(account.id, account.vendor, answer.sites, complete=answer.complete, now=now)
         ids = {fact.vendor_site_id: store.fleet.site_id(account.vendor, fact.vendor_site_id) for fact in answer.sites}
         touched |= {site_id for site_id in ids.values() if site_id is not None}
-        if plan is not None:
+        method = vendor.method(account.method)
+        if plan is not None and method is not None and method.way == "ask":
             for site_id in fresh:
                 plan_site(context, account, vendor, plan, site_id, now)
             plan_history(context, account, vendor, plan, sorted(touched), now)
@@ -60,13 +61,16 @@ def ingest(context: Context, account: AccountRow, resource: str, site: SiteRow |
             devices = store.fleet.apply_devices(site, answer.devices, complete=answer.devices_complete, now=now)
         if answer.readings:
             written = store.timeseries.write(
-                site.id, answer.readings, devices=devices, rating=store.fleet.rating(site), now=now
+                site.id, answer.readings, devices=devices, rating=store.fleet.rating(site), now=now, older=answer.older
             )
             samples = written.samples
         if answer.alerts is not None:
             store.alerts.apply(
                 answer.alerts, source=VENDOR, complete=answer.alerts_complete, now=now, site_id=site.id, devices=devices
             )
+        if answer.fold is not None:
+            facts = answer.fold(store.alerts.open_facts(site.id, VENDOR))
+            store.alerts.apply(facts, source=VENDOR, complete=False, now=now, site_id=site.id, devices=devices)
         if answer.covered is not None:
             reach(context, site, resource, answer.covered)
     return Taken(samples, frozenset(touched))
@@ -99,10 +103,12 @@ def reach(context: Context, site: SiteRow, resource: str, covered: Span) -> None
 
 
 def plan_site(context: Context, account: AccountRow, vendor: Vendor, plan: Plan, site_id: int, now: float) -> None:
-    """Have every resource of a new site come round, beginning now, in the order that the vendor declares."""
+    """Have every resource of a new site come round, in the order that the vendor declares; now, if calls last."""
+    stretch = planner.budget(context.store, account.scope, now).fresh_stretch
     for resource in planner.due_resources(vendor, plan):
         if resource.per_site:
-            context.store.work.plan_look(account.id, resource.id, site_id, now, resource.order)
+            first = planner.first_due(vendor, resource, site_id, now, stretch)
+            context.store.work.plan_look(account.id, resource.id, site_id, first, resource.order)
 
 
 def plan_history(

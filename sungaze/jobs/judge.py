@@ -27,11 +27,14 @@ _WORDS: Final = {
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """A site as it is shown: its row, the verdict on its age, and what it gives of its peak, where that is fresh."""
+    """A site as it is shown: its row, the verdict on its age, its power's interval, and what it gives of its peak,
+    where that is fresh.
+    """
 
     site: SiteRow
     freshness: Freshness
     reason_code: str
+    interval_s: int
     share: float | None
 
 
@@ -46,7 +49,7 @@ def _judge_site(context: Context, one: Seen, seen: list[Seen]) -> bool:
     store, now, site = context.store, context.now(), one.site
     vendor = connectors()[site.vendor].vendor
     at = int(now)
-    key = SeriesKey(site.id, 0, vendor.power_metric, vendor.fine_s)
+    key = SeriesKey(site.id, 0, vendor.power_metric, one.interval_s)
     names = {device_id: name for name, device_id in store.fleet.device_ids(site.id).items()}
     interval = store.timeseries.finest_of_devices(site.id, vendor.power_metric)
     newest = store.timeseries.latest(site.id, vendor.power_metric, interval) if interval is not None else {}
@@ -60,7 +63,7 @@ def _judge_site(context: Context, one: Seen, seen: list[Seen]) -> bool:
             peak_w=site.peak_power_kw * 1000 if site.peak_power_kw else None,
             latitude=site.latitude,
             longitude=site.longitude,
-            interval_s=vendor.fine_s,
+            interval_s=one.interval_s,
             power=store.timeseries.raw(key, Span(at - LOOK_BACK_S, at + 1)),
             devices={names[d]: found[0] for d, found in newest.items() if d in active and d in names},
             neighbours=[other.share for other in seen if other.share is not None and _are_neighbours(one, other)],

@@ -18,12 +18,14 @@ from huey import SqliteHuey
 from huey.consumer import Consumer
 
 from sungaze.jobs import planner
-from sungaze.jobs.context import Context
+from sungaze.jobs.context import Context, windows
 from sungaze.jobs.fetch import perform_gap, perform_look
+from sungaze.jobs.upkeep import tidy
 from sungaze.model import AccountState
 from sungaze.store.database import OperationalError
 from sungaze.store.fleet import AccountRow
 from sungaze.vendors import connector
+from sungaze.vendors._contract import Plan
 
 log = logging.getLogger(__name__)
 
@@ -113,26 +115,35 @@ class Queue:
             if plan is None:
                 continue
             sharing = [a.id for a in accounts if a.scope == account.scope]
-            room = plan.concurrent - context.store.work.in_flight(sharing, now)
-            if room > 0:
-                put += self._put(account, plan, room, now)
+            under_way = context.store.work.under_way(sharing, now)
+            if plan.concurrent > len(under_way):
+                put += self._put(account, plan, under_way, now)
         return put
 
-    def _put(self, account: AccountRow, plan: Any, room: int, now: float) -> int:
+    def _put(self, account: AccountRow, plan: Plan, under_way: list[str], now: float) -> int:
         store = self._context.store
         work = store.work
-        asked = min(room, planner.allowance(store, account, plan, now, for_user=True))
-        looks = work.claim_looks(account.id, now, asked, self._owner, priority_at_most=planner.USER_PRIORITY)
-        room = min(room, planner.allowance(store, account, plan, now, for_user=False)) - len(looks)
-        if room > 0:
-            ordinary = work.claim_looks(account.id, now, room, self._owner)
-            room -= len(ordinary)
-            looks += ordinary
+        vendor = connector(account.vendor).vendor
+        costs = planner.calls_of(vendor, windows(plan, store.ledger.caps(account.scope)))
+        begun = sum(costs.get(resource, 1) for resource in under_way)
+        room = plan.concurrent - len(under_way)
+        planner.bring_forward(store, account, plan, self._context.screen.sites(now), now)
+        left = planner.allowance(store, account, plan, now, for_user=True, under_way=begun)
+        looks = work.claim_looks(
+            account.id, now, room, self._owner, priority_at_most=planner.SCREEN_PRIORITY, calls=costs, allowance=left
+        )
+        if looks:
+            # They may cost several calls each: the next tick, which sees them under way, goes on.
+            room = 0
+        left = planner.allowance(store, account, plan, now, for_user=False, under_way=begun)
+        if room > 0 and left > 0:
+            looks = work.claim_looks(account.id, now, room, self._owner, calls=costs, allowance=left)
+            room -= len(looks)
         for look_id in looks:
             self._look(look_id)
         gaps: list[int] = []
-        if room > 0 and planner.may_buy_history(store, account, plan, now):
-            gaps = work.claim_gaps(account.id, now, room, self._owner)
+        if room > 0 and not looks and planner.may_buy_history(store, account, plan, now):
+            gaps = work.claim_gaps(account.id, now, room, self._owner, calls=costs, allowance=left)
             for gap_id in gaps:
                 self._gap(gap_id)
         return len(looks) + len(gaps)
@@ -147,6 +158,7 @@ class Queue:
         if self._stop.is_set() or self._judge_fleet is None:
             return
         try:
+            tidy(self._context)
             self._judge_fleet()
         except OperationalError as error:
             log.error("The store cannot be written (%s); the fleet is judged again in some minutes.", error)

@@ -8,7 +8,9 @@ from sungaze.store.alerts import Alerts
 from sungaze.store.database import Database
 from sungaze.store.fleet import Fleet
 from sungaze.store.ledger import Ledger
+from sungaze.store.messages import Messages
 from sungaze.store.places import Places
+from sungaze.store.raw import RawAnswers
 from sungaze.store.timeseries import TimeSeries
 from sungaze.store.work import Work
 
@@ -25,6 +27,8 @@ class Store:
         self.work = Work(self.database)
         self.alerts = Alerts(self.database)
         self.places = Places(self.database)
+        self.raw = RawAnswers(self.database)
+        self.messages = Messages(self.database)
 
     def close(self) -> None:
         """Close this thread's connection; other threads close their own as they end."""

@@ -165,6 +165,22 @@ class Alerts:
         )
         return [msgspec.convert(row, AlertRow) for row in rows], total
 
+    def open_facts(self, site_id: int, source: str) -> list[AlertFacts]:
+        """The alarms of a site that go on, as whoever told them would say it again."""
+        rows = self._db.dicts(
+            "SELECT alert.*, device.vendor_device_id FROM alert LEFT JOIN device ON device.id = alert.device_id "
+            "WHERE alert.site_id = ? AND source = ? AND resolved_at IS NULL",
+            (site_id, source),
+        )
+        return [
+            AlertFacts(
+                vendor_alert_id=row["vendor_alert_id"], code=row["code"], description=row["description"],
+                severity=Severity(row["severity"]), timestamp=row["timestamp"], silent=bool(row["silent"]),
+                vendor_device_id=row["vendor_device_id"] or "",
+            )
+            for row in rows
+        ]  # fmt: skip
+
     def standings(self, sites: Iterable[int] | None = None) -> dict[int, Standing]:
         """How the alarms of each site, or of each of these, stand; a site without one that goes on is left out."""
         among = "" if sites is None else f" AND site_id IN ({','.join(map(str, map(int, sites)))})"

@@ -9,7 +9,7 @@ import msgspec
 
 from sungaze import clock
 from sungaze.errors import NotFound
-from sungaze.model import DeviceFacts, DeviceStatus, SiteFacts
+from sungaze.model import DeviceFacts, DeviceStatus, DeviceType, SiteFacts
 from sungaze.store.database import Database
 from sungaze.store.tables import Account, AccountSite, Device, Flip, Place, Site
 from sungaze.store.timeseries import Rating, TimeSeries
@@ -322,9 +322,19 @@ class Fleet:
         for what in ("status", "communication", "production"):
             if what in changed:
                 self._flip("site", row["id"], what, row[what], changed[what], "said by the vendor", now)
-        if "timezone" in changed and not row["user_timezone"] and row["timezone"]:
-            self._timeseries.restamp_days(row["id"], row["timezone"], changed["timezone"])
-            self._flip("site", row["id"], "timezone", row["timezone"], changed["timezone"], "said by the vendor", now)
+        old = row["timezone"] or self._zone_taken_back(row["id"])
+        if "timezone" in changed and not row["user_timezone"] and old:
+            self._timeseries.restamp_days(row["id"], old, changed["timezone"])
+            self._flip("site", row["id"], "timezone", old, changed["timezone"], "said by the vendor", now)
+
+    def _zone_taken_back(self, site_id: int) -> str | None:
+        """The zone that the days of a site without one are stamped in: the user's last, which was taken back."""
+        found = self._db.scalar(
+            "SELECT before FROM flip WHERE subject = 'site' AND subject_id = ? AND what = 'timezone' "
+            "AND before IS NOT NULL ORDER BY id DESC LIMIT 1",
+            (site_id,),
+        )
+        return None if found is None else str(found)
 
     def set_by_user(self, site_id: int, values: Mapping[str, Any], now: float) -> None:
         """Keep what the user set of a site; None takes it back, so that the vendor's word counts again.
@@ -337,8 +347,14 @@ class Fleet:
             if columns:
                 Site.update(**columns).where(Site.id == site_id).execute(self._db.peewee)
             after = self.site(site_id)
-            if before.timezone and after.timezone and before.timezone != after.timezone:
-                self._timeseries.restamp_days(site_id, before.timezone, after.timezone)
+            if "alias" in values:
+                # A place that was named after its site, and not by the user, goes by the site's name still.
+                Place.update(name=after.name).where(
+                    (Place.id == before.place_id) & (Place.name == before.name)
+                ).execute(self._db.peewee)
+            stamped = before.timezone or self._zone_taken_back(site_id)
+            if stamped and after.timezone and stamped != after.timezone:
+                self._timeseries.restamp_days(site_id, stamped, after.timezone)
             for name in values:
                 old, new = getattr(before, name, None), getattr(after, name, None)
                 if old != new:
@@ -389,8 +405,8 @@ class Fleet:
     ) -> dict[str, int]:
         """The device ids of a site by vendor_device_id, after taking what its vendor said of its devices.
 
-        With `complete` a device that is missing is retired; without, known devices keep what they have and only new
-        ones are added.
+        With `complete` a device that is missing is retired; without, new ones are added, and of known ones that is
+        renewed which the vendor has a word for.
         """
         with self._db.transaction():
             rows = {
@@ -410,7 +426,9 @@ class Fleet:
                             first_seen=int(now), **values,
                         ).execute(self._db.peewee)
                     )  # fmt: skip
-                elif complete:
+                else:
+                    if not complete:
+                        values = {c: v for c, v in values.items() if v not in {DeviceStatus.UNKNOWN, DeviceType.OTHER}}
                     changed = {c: v for c, v in values.items() if v is not None and row[c] != v}
                     if changed:
                         Device.update(**changed).where(Device.id == row["id"]).execute(self._db.peewee)
@@ -421,14 +439,25 @@ class Fleet:
                         self._timeseries.expect_new_base(int(row["id"]))
             if complete:
                 self._retire_missing(rows, {f.vendor_device_id for f in listed}, now)
-                for fact in listed:
-                    parent = ids.get(fact.parent or "")
-                    row = rows.get(fact.vendor_device_id)
-                    if parent is not None and (row is None or row["parent_id"] != parent):
-                        Device.update(parent_id=parent).where(Device.id == ids[fact.vendor_device_id]).execute(
-                            self._db.peewee
-                        )
+            for fact in listed:
+                parent = ids.get(fact.parent or "")
+                row = rows.get(fact.vendor_device_id)
+                if parent is not None and (row is None or row["parent_id"] != parent):
+                    Device.update(parent_id=parent).where(Device.id == ids[fact.vendor_device_id]).execute(
+                        self._db.peewee
+                    )
         return ids
+
+    def lose_devices(self, site_id: int, now: float) -> None:
+        """Put down that nothing is heard of a site's devices, which is no fault of theirs; retired ones stay so."""
+        with self._db.transaction():
+            lost = self._db.rows(
+                "SELECT id, status FROM device WHERE site_id = ? AND status NOT IN ('retired', 'offline', 'unknown')",
+                (site_id,),
+            )
+            for device_id, before in lost:
+                Device.update(status=DeviceStatus.OFFLINE.value).where(Device.id == device_id).execute(self._db.peewee)
+                self._flip("device", device_id, "status", before, "offline", "its gateway is not heard", now)
 
     def _retire_missing(self, rows: Mapping[str, Mapping[str, Any]], listed: set[str], now: float) -> None:
         for key, row in rows.items():

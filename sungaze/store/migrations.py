@@ -119,5 +119,36 @@ ALTER TABLE due ADD COLUMN last_asked REAL;
 ALTER TABLE account ADD COLUMN consented_at INTEGER;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _ALERTS)
+# What the user lets a scope spend beyond what is included; and what is due is asked for by account.
+_BUDGET = """
+CREATE INDEX due_account ON due(account_id, next_due);
+CREATE TABLE quota_cap (
+  scope TEXT NOT NULL, "window" TEXT NOT NULL, cap INTEGER NOT NULL, set_at INTEGER NOT NULL,
+  PRIMARY KEY (scope, "window"));
+"""
+
+# Raw answers, so that a parser mended today repairs yesterday.
+_RAW = """
+CREATE TABLE raw_answer (
+  id INTEGER PRIMARY KEY, account_id INTEGER NOT NULL, site_id INTEGER NOT NULL, resource TEXT NOT NULL,
+  fetched_at REAL NOT NULL, parser INTEGER NOT NULL, status INTEGER NOT NULL, method TEXT NOT NULL,
+  path TEXT NOT NULL, params TEXT NOT NULL, headers TEXT NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX raw_answer_size ON raw_answer(id, size);
+CREATE INDEX raw_answer_at ON raw_answer(fetched_at);
+"""
+
+# Messages that come by themselves: which were taken, which could not be, and what is known of each sender.
+_MESSAGES = """
+CREATE TABLE message (
+  account_id INTEGER NOT NULL, sender TEXT NOT NULL, message_id TEXT NOT NULL, taken_at INTEGER NOT NULL,
+  PRIMARY KEY (account_id, sender, message_id)) WITHOUT ROWID;
+CREATE INDEX message_at ON message(taken_at);
+CREATE TABLE dead_letter (
+  id INTEGER PRIMARY KEY, account_id INTEGER NOT NULL, way TEXT NOT NULL, received_at INTEGER NOT NULL,
+  reason TEXT NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE sender (
+  account_id INTEGER NOT NULL, sender TEXT NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (account_id, sender));
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _ALERTS, _BUDGET, _RAW, _MESSAGES)
 LATEST: Final = len(MIGRATIONS)

@@ -32,6 +32,10 @@ _UPSERT = (
     "ON CONFLICT (series_id, timestamp) DO UPDATE SET value = excluded.value WHERE value <> excluded.value"
 )
 
+_FILL = "INSERT INTO sample (series_id, timestamp, value) VALUES (?, ?, ?) ON CONFLICT (series_id, timestamp) DO "
+_FILL_MISSING = _FILL + "NOTHING"
+_FILL_GROWN = _FILL + "UPDATE SET value = excluded.value WHERE excluded.value > value"
+
 
 class Rating(msgspec.Struct, frozen=True):
     """What a device or a site can give at the most, W; None is not known."""
@@ -96,8 +100,11 @@ class TimeSeries:
         devices: Mapping[str, int],
         rating: Rating,
         now: float,
+        older: bool = False,
     ) -> Written:
         """Take readings of one site; the same ones twice change nothing, a later value replaces an earlier one.
+
+        What is `older` than what was taken before only fills what is missing, and a day's sum only grows by it.
 
         `devices` maps vendor_device_id to device id. A reading of a metric that is not in the closed list or of a
         device that is not known is dropped. What cannot be is written to the quarantine instead, with its reason.
@@ -131,7 +138,11 @@ class TimeSeries:
                     where = (site_id, vendor_device_id, metric, interval_s)
                     rows, fallen = self._hold_fallen(series_id, where, dict(rows), now)
                     refused += [Refusal(Reading(vendor_device_id, metric, interval_s, t, v), FELL) for t, v in fallen]
-                changed += self._db.executemany(_UPSERT, [(series_id, t, v) for t, v in rows])
+                put = _UPSERT
+                if older:
+                    day_so_far = interval_s == DAY_S and METRICS[metric].kind is Kind.SUM
+                    put = _FILL_GROWN if day_so_far else _FILL_MISSING
+                changed += self._db.executemany(put, [(series_id, t, v) for t, v in rows])
                 taken += len(rows)
             self._quarantine(site_id, refused, now)
         return Written(taken, changed, tuple(refused))
@@ -260,6 +271,13 @@ class TimeSeries:
                 ],
             )
 
+    def retract(self, key: SeriesKey, timestamps: Sequence[int]) -> int:
+        """The number of samples taken out of a series, because nobody ever said them."""
+        series_id = self._db.scalar(_FIND_SERIES, (key.site_id, key.device_id, key.metric, key.interval_s))
+        return self._db.executemany(
+            "DELETE FROM sample WHERE series_id = ? AND timestamp = ?", [(series_id, t) for t in timestamps]
+        )
+
     def restamp_days(self, site_id: int, before: str, after: str) -> int:
         """The number of daily samples moved because the site's zone was changed.
 
@@ -361,7 +379,8 @@ class TimeSeries:
         kind = METRICS[metric].kind
         if resolution == "1d":
             return Points(DAY_S, self._days(site_id, device_id, metric, span, lengths, timezone))
-        finest = lengths[0]
+        # A gateway that was away sends coarser figures of that time: of several lengths, the finest that the span has.
+        finest = next((s for s in lengths if self._has(SeriesKey(site_id, device_id, metric, s), span)), lengths[0])
         key = SeriesKey(site_id, device_id, metric, finest)
         if resolution == "raw":
             return Points(finest, [(float(t), v) for t, v in self.raw(key, span)])
@@ -370,8 +389,30 @@ class TimeSeries:
             return Points(finest, [(float(t), *_summary([v], kind)) for t, v in self.raw(key, span)])
         rows = self.raw(key, Span(span.start, span.end + bucket))
         shift = _shift(timezone) if bucket > 900 else lambda _: 0
+        if kind is Kind.MEAN:
+            rows = self._filled(rows, key, [s for s in lengths if finest < s <= bucket], span)
         folded = _fold(rows, kind, bucket, shift)
         return Points(bucket, [row for row in folded if span.start <= row[0] < span.end])
+
+    def _has(self, key: SeriesKey, span: Span) -> bool:
+        found = self._db.scalar(
+            f"SELECT 1 FROM sample WHERE series_id = ({_FIND_SERIES}) AND timestamp >= ? AND timestamp < ? LIMIT 1",
+            (key.site_id, key.device_id, key.metric, key.interval_s, span.start, span.end),
+        )
+        return found is not None
+
+    def _filled(
+        self, rows: list[tuple[int, float]], key: SeriesKey, coarser: Sequence[int], span: Span
+    ) -> list[tuple[int, float]]:
+        """Means of an interval, with those of coarser ones where the finer have nothing."""
+        for length in coarser:
+            known = [t for t, _ in rows]
+            for t, value in self.raw(msgspec.structs.replace(key, interval_s=length), span):
+                at = bisect_left(known, t)
+                if at == len(known) or known[at] >= t + length:
+                    rows = [*rows, (t, value)]
+            rows.sort()
+        return rows
 
     def _days(
         self, site_id: int, device_id: int, metric: str, span: Span, lengths: list[int], timezone: str | None

@@ -16,6 +16,8 @@ from sungaze.store.tables import Fetch
 
 LEASE_S: Final = 180.0
 """How long a look may be under way before another worker takes it up. Longer than any single answer may take."""
+FIRST_PRIORITY: Final = 10
+"""Priorities below this go before all others; those from here on decide only among what fell due at one moment."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -71,18 +73,33 @@ class Work:
             )
 
     def claim_looks(
-        self, account_id: int, now: float, limit: int, owner: str, *, priority_at_most: int = 1 << 30
+        self,
+        account_id: int,
+        now: float,
+        limit: int,
+        owner: str,
+        *,
+        priority_at_most: int = 1 << 30,
+        calls: Mapping[str, int] | None = None,
+        allowance: int = 1 << 30,
     ) -> list[int]:
-        """The ids of looks that are due, most urgent first, now leased to `owner`."""
+        """The ids of looks that are due, urgent ones first and then the longest due, now leased to `owner`.
+
+        `calls` is what a look at each resource costs, one where it is not named: they end before the first that
+        `allowance` does not reach, so that it is not passed over for ever.
+        """
+        costs = calls or {}
         with self._db.transaction():
-            ids = [
-                row[0]
-                for row in self._db.rows(
-                    "SELECT id FROM due WHERE account_id = ? AND next_due <= ? AND (lease_until IS NULL OR "
-                    "lease_until <= ?) AND priority <= ? ORDER BY priority, next_due LIMIT ?",
-                    (account_id, now, now, priority_at_most, limit),
-                )
-            ]
+            ids = []
+            for look_id, resource in self._db.rows(
+                "SELECT id, resource FROM due WHERE account_id = ? AND next_due <= ? AND (lease_until IS NULL OR "
+                "lease_until <= ?) AND priority <= ? ORDER BY min(priority, ?), next_due, priority LIMIT ?",
+                (account_id, now, now, priority_at_most, FIRST_PRIORITY, limit),
+            ):
+                allowance -= costs.get(resource, 1)
+                if allowance < 0:
+                    break
+                ids.append(look_id)
             self._db.executemany(
                 "UPDATE due SET lease_owner = ?, lease_until = ? WHERE id = ?", [(owner, now + LEASE_S, i) for i in ids]
             )
@@ -125,6 +142,17 @@ class Work:
             )
             for table in ("due", "gap")
         )
+
+    def under_way(self, account_ids: Sequence[int], now: float) -> list[str]:
+        """The resources that looks and gaps of these accounts are asking for now, one for each."""
+        marks = ",".join("?" * len(account_ids))
+        return [
+            resource
+            for table in ("due", "gap")
+            for (resource,) in self._db.rows(
+                f"SELECT resource FROM {table} WHERE account_id IN ({marks}) AND lease_until > ?", (*account_ids, now)
+            )
+        ]
 
     def begin_asking(self, look: Look, least_s: float, now: float) -> None:
         """Put down that a look is asked now, before it is: whatever comes, even a kill, the next is `least_s` away."""
@@ -222,17 +250,32 @@ class Work:
                 ],
             )
 
-    def claim_gaps(self, account_id: int, now: float, limit: int, owner: str) -> list[int]:
-        """The ids of open gaps that may be filled, coarse and newest first, now leased to `owner`."""
+    def claim_gaps(
+        self,
+        account_id: int,
+        now: float,
+        limit: int,
+        owner: str,
+        *,
+        calls: Mapping[str, int] | None = None,
+        allowance: int = 1 << 30,
+    ) -> list[int]:
+        """The ids of open gaps that may be filled, coarse and newest first, now leased to `owner`.
+
+        `calls` and `allowance` as in `claim_looks`.
+        """
+        costs = calls or {}
         with self._db.transaction():
-            ids = [
-                row[0]
-                for row in self._db.rows(
-                    "SELECT id FROM gap WHERE account_id = ? AND closed_at IS NULL AND not_before <= ? AND "
-                    "(lease_until IS NULL OR lease_until <= ?) ORDER BY priority, span_end DESC, id LIMIT ?",
-                    (account_id, now, now, limit),
-                )
-            ]
+            ids = []
+            for gap_id, resource in self._db.rows(
+                "SELECT id, resource FROM gap WHERE account_id = ? AND closed_at IS NULL AND not_before <= ? AND "
+                "(lease_until IS NULL OR lease_until <= ?) ORDER BY priority, span_end DESC, id LIMIT ?",
+                (account_id, now, now, limit),
+            ):
+                allowance -= costs.get(resource, 1)
+                if allowance < 0:
+                    break
+                ids.append(gap_id)
             self._db.executemany(
                 "UPDATE gap SET lease_owner = ?, lease_until = ? WHERE id = ?", [(owner, now + LEASE_S, i) for i in ids]
             )
@@ -258,6 +301,15 @@ class Work:
                 (int(now), outcome, gap_id),
             )
 
+    def reopen_gaps(self, account_id: int, now: float) -> None:
+        """What was given up is owed again: the user has mended the account (a password, a plan)."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE gap SET closed_at = NULL, outcome = NULL, attempts = 0, not_before = ? WHERE account_id = ? "
+                "AND outcome LIKE 'given up%'",
+                (now, account_id),
+            )
+
     def postpone_gap(self, gap: Gap, not_before: float, *, failed: bool) -> None:
         """A gap has to wait."""
         with self._db.transaction():
@@ -272,6 +324,16 @@ class Work:
             "SELECT count(closed_at), count(*) FROM gap WHERE account_id = ?", (account_id,)
         )
         return Progress(int(done), int(total))
+
+    def open_calls(self, account_id: int, calls: Mapping[str, int]) -> int:
+        """Calls that the open gaps of an account cost, by what one of each resource costs."""
+        return sum(
+            number * calls.get(resource, 1)
+            for resource, number in self._db.rows(
+                "SELECT resource, count(*) FROM gap WHERE account_id = ? AND closed_at IS NULL GROUP BY resource",
+                (account_id,),
+            )
+        )
 
     def open_gaps(self, account_id: int) -> int:
         """Spans of history of an account that are still owed."""

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from sungaze.errors import Changed, Unavailable
 
@@ -46,6 +46,18 @@ class NoSuchRegister(Changed):
 def _gateway_lock(host: str, port: int) -> threading.Lock:
     with _gateways_lock:
         return _gateways.setdefault((host, port), threading.Lock())
+
+
+class Registers(Protocol):
+    """Registers of units behind a gateway: an open one's, or recorded ones."""
+
+    def holding(self, unit: int, address: int, count: int) -> Sequence[int]:
+        """Function 3."""
+        ...
+
+    def input(self, unit: int, address: int, count: int) -> Sequence[int]:
+        """Function 4."""
+        ...
 
 
 class Gateway:

@@ -38,7 +38,9 @@ log = logging.getLogger(__name__)
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True):
-    """How a broker is reached. `ca_file` None takes the system's authorities; `client_id` names the session."""
+    """How a broker is reached. `ca_file` None takes the system's authorities; `client_id` names the session, which the
+    broker keeps while we are away unless it is not `lasting`.
+    """
 
     host: str
     port: int
@@ -47,6 +49,7 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     password: str | None = None
     tls: bool = True
     ca_file: str | None = None
+    lasting: bool = True
 
     def __repr__(self) -> str:
         return f"Broker({self.host}:{self.port}, client_id={self.client_id!r}, tls={self.tls})"
@@ -146,7 +149,7 @@ class Subscriber:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self.broker.client_id,
-            clean_session=False,
+            clean_session=not self.broker.lasting,
             protocol=MQTTProtocolVersion.MQTTv311,
             manual_ack=True,
         )

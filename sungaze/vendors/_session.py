@@ -20,7 +20,7 @@ import httpx
 import msgspec
 
 from sungaze.errors import Changed, NeedsReconnect, QuotaSpent, Unavailable
-from sungaze.vendors._contract import Response
+from sungaze.vendors._contract import Exchange, Response
 
 log = logging.getLogger(__name__)
 # httpx prints whole URLs at INFO, and a vendor's protocol may put a key there.
@@ -111,7 +111,8 @@ class HttpSession:
     """One account's door to its vendor.
 
     `spend` takes one call from the quota and returns None, or the instant at which one is to be had; `slot` is held
-    while a request is under way. `calls` counts what was spent.
+    while a request is under way. `calls` counts what was spent. `heard` is given every answer as it comes, for what it
+    says of the vendor's own count. While `kept` is a list, every answer is added to it but those of a login.
     """
 
     def __init__(
@@ -121,12 +122,15 @@ class HttpSession:
         *,
         spend: Callable[[], float | None],
         slot: Callable[[], AbstractContextManager[None]],
+        heard: Callable[[Response], None] | None = None,
     ) -> None:
         self._vendor_name = vendor_name
         self._client = client
         self._spend = spend
         self._slot = slot
+        self._heard = heard
         self.calls = 0
+        self.kept: list[Exchange] | None = None
 
     def request(
         self,
@@ -160,6 +164,8 @@ class HttpSession:
                     if not free:
                         self._spend_one()
                     response = self._send(method, path, params, sent, form, json, auth)
+                if self._heard is not None and not free:
+                    self._heard(response)
             except (httpx.HTTPError, zlib.error, OSError, UnicodeError) as error:
                 dead = (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
                 if attempt == 1 and isinstance(error, dead):
@@ -169,6 +175,8 @@ class HttpSession:
             if response.status in RETRY_STATUS and attempt == 1:
                 time.sleep(random.uniform(0.1, 0.4))
                 continue
+            if self.kept is not None and not free and auth is None and form is None:
+                self.kept.append(Exchange(method=method, params=tuple(params), response=response, at=0.0))
             return response
         raise AssertionError("the second attempt returns or raises")
 

@@ -1,4 +1,4 @@
-"""Enphase, Monitoring API v4, by the installer's password grant.
+"""Enphase, Monitoring API v4, by the installer's password grant or a homeowner's consent.
 
 Facts: vendors/enphase.md. Every interval is stamped by its end there and by its start here. Production figures are
 those of the microinverters throughout, never mixed with a meter's, because the two differ.
@@ -6,10 +6,11 @@ those of the microinverters throughout, never mixed with a meter's, because the 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -32,17 +33,23 @@ from sungaze.model import (
 from sungaze.vendors._contract import (
     Access,
     Answer,
+    Exchange,
     Field,
     Limit,
     Method,
     Plan,
     Probe,
+    Readers,
     Resource,
     Response,
+    Said,
+    Seen,
     SiteRef,
     Vendor,
+    unplaced,
 )
 from sungaze.vendors._session import complaint, decode, figure, looks_like_html, numeral, retry_after, words
+from sungaze.vendors._tokens import Pair, live_token
 
 NAME: Final = "Enphase"
 MICRO_S: Final = 300
@@ -54,6 +61,40 @@ OLDEST_S: Final = 2 * 365 * DAY_S - DAY_S
 _SITE_LEVEL: Final = frozenset({"curve", "summary", "daily", "inverters", "devices", "alarms"})
 """The inventory is among Watt's calls in the page's own arithmetic (section 6), and worth its call a week."""
 _DEVICE_LEVEL: Final = _SITE_LEVEL | {"panels"}
+
+
+def quota_said(response: Response) -> tuple[Said, ...]:
+    """What a refusal says of its window; other answers say nothing of it (section 2 [doc])."""
+    if response.status != 429:
+        return ()
+    content = complaint(response.body)
+    period, limit = words(content, "period").lower(), numeral(content.get("limit"))
+    if period not in {"minute", "month"} or limit is None or limit < 0:
+        return ()
+    return (Said(period, int(limit), 0),)
+
+
+CODE_PAGE: Final = "https://api.enphaseenergy.com/oauth/redirect_uri"
+"""The return address that every application has: a page that shows the code (section 1, grant A [doc])."""
+
+
+def consent_url(base_url: str, credentials: Mapping[str, str], redirect_uri: str, state: str) -> str:
+    """Enphase's consent page for an application's client id (section 1, grant A [doc])."""
+    asked = {
+        "response_type": "code",
+        "client_id": credentials["client_id"],
+        "redirect_uri": redirect_uri or CODE_PAGE,
+        "state": state,
+    }
+    return f"{base_url.rstrip('/')}/oauth/authorize?{urlencode(asked)}"
+
+
+_PLAIN: Final = frozenset(
+    {
+    "timezone", "connection_type", "status", "start_date", "end_date", "model", "sku", "part_number",
+    "product_name", "emu_sw_version", "firmware", "units", "event_name", "items", "granularity", "interval_at",
+    }
+)  # fmt: skip
 
 VENDOR: Final = Vendor(
     id="enphase",
@@ -81,6 +122,34 @@ VENDOR: Final = Vendor(
             ),
             plans=("partner", "megawatt", "kilowatt", "watt"),
             scope_field="api_key",
+        ),
+        Method(
+            id="owner_consent",
+            label="Homeowner's consent (in the browser)",
+            about="Sees the systems of whoever signs in and allows it. Needs an application with the Watt, Kilowatt or "
+            "Megawatt plan from Enphase's developer portal; several homeowners share its calls.",
+            fields=(
+                Field(name="api_key", label="API key", help="On your application's page in the developer portal."),
+                Field(name="client_id", label="Client ID", help="Belongs to the same application.", secret=False),
+                Field(name="client_secret", label="Client secret", help="Belongs to the same application."),
+                Field(
+                    name="code",
+                    label="Code",
+                    help="What Enphase shows after the owner has agreed; it works once, for a few minutes.",
+                    once=True,
+                ),
+                Field(
+                    name="redirect_uri",
+                    label="Return address",
+                    help="Only if the consent was asked for with another one than Enphase's own page.",
+                    secret=False,
+                    required=False,
+                    once=True,
+                ),
+            ),
+            plans=("watt", "kilowatt", "megawatt"),
+            scope_field="api_key",
+            consent_url=consent_url,
         ),
     ),
     # Prices and limits: section 1 “Plans” [doc, read July 2026]. What the Watt plan may call beyond site production is
@@ -139,6 +208,9 @@ VENDOR: Final = Vendor(
     fine_s=MICRO_S,
     fine_resource="curve",
     history=("daily", "curve", "panels"),
+    bucket_s=900,
+    quota_said=quota_said,
+    plain_fields=_PLAIN,
     notes=(
         "Figures arrive about every quarter of an hour, from sites on a mobile link about every six hours.",
         "Production is what the microinverters report; where a meter is fitted, Enphase's own pages may show its "
@@ -150,15 +222,6 @@ VENDOR: Final = Vendor(
 # -- wire types: exactly the fields that are used --------------------------------------------------------------------
 
 Number = int | float
-
-
-class _Token(msgspec.Struct):
-    access_token: str
-    refresh_token: str
-    expires_in: Number
-
-    def __repr__(self) -> str:
-        return "_Token()"
 
 
 class _Address(msgspec.Struct):
@@ -301,6 +364,11 @@ class Enphase:
 
     vendor = VENDOR
 
+    @property
+    def readers(self) -> Readers:
+        """Every path whose answers are read."""
+        return READERS
+
     def probe(self, access: Access) -> Probe:
         """What the credential sees, for one page of the list."""
         page = decode(self._get(access, "/api/v4/systems", _page(1)), _Systems, NAME, "systems")
@@ -337,16 +405,11 @@ class Enphase:
                 return self._panels(access, path, covered)
             window = [("start_at", str(start)), ("granularity", "day")]
             answer = self._get(access, f"{path}/telemetry/production_micro", window)
-            curve = decode(answer, _Curve, NAME, "production_micro")
-            return Answer(readings=list(read_curve(curve, tz, covered, now)), covered=covered)
+            return curve_answer(answer, tz, covered, now)
         if resource == "summary":
-            summary = decode(self._get(access, f"{path}/summary"), _Summary, NAME, "summary")
-            return Answer(sites=[read_summary(summary)], readings=list(read_lifetime(summary)))
+            return summary_answer(self._get(access, f"{path}/summary"))
         if resource == "devices":
-            found = decode(self._get(access, f"{path}/devices", gated="devices"), _Devices, NAME, "devices")
-            devices = list(read_devices(found))
-            # A system has at least its gateway: an empty inventory is no reason to retire everything.
-            return Answer(devices=devices, devices_complete=bool(devices))
+            return devices_answer(self._get(access, f"{path}/devices", gated="devices"))
         if resource == "daily":
             return self._daily(access, path, span, tz)
         if resource == "inverters":
@@ -382,10 +445,9 @@ class Enphase:
             answer = self._get(access, f"{path}/devices/micros/telemetry", params, gated="panels")
             page = decode(answer, _Panels, NAME, "micros/telemetry")
             before = len(devices)
-            for panel in page.devices:
-                if panel.serial_number:
-                    devices[panel.serial_number] = _micro_facts(panel.serial_number)
-                    readings += read_panel(panel)
+            found, values = read_panels(page)
+            devices |= {device.vendor_device_id: device for device in found}
+            readings += values
             if len(page.devices) < PANEL_PAGE or len(devices) == before:
                 return Answer(devices=list(devices.values()), readings=readings, covered=covered)
             number += 1
@@ -413,13 +475,11 @@ class Enphase:
                 access, "/api/v4/systems/inverters_summary_by_envoy_or_site", params, gated="inverters"
             )
             envoys = decode(response, list[_Envoy], NAME, "inverters_summary")
-            micros = [micro for envoy in envoys for micro in envoy.micro_inverters or ()]
             before = len(devices)
-            for micro in micros:
-                if micro.serial_number:
-                    devices[micro.serial_number] = _micro_facts(micro.serial_number, micro.model, micro.status)
-                    readings += read_inverter(micro)
-            if len(micros) < PAGE or len(devices) == before:
+            found, values = read_inverters(envoys)
+            devices |= {device.vendor_device_id: device for device in found}
+            readings += values
+            if sum(len(envoy.micro_inverters or ()) for envoy in envoys) < PAGE or len(devices) == before:
                 return Answer(devices=list(devices.values()), readings=readings)
             number += 1
 
@@ -445,7 +505,7 @@ class Enphase:
     ) -> Response:
         refused: str | None = None
         while True:
-            token = self._token(access, refused)
+            token = live_token(access, refused, NAME, lambda kept: self._renew(access, kept))
             headers = {"Authorization": f"Bearer {token}", "key": access.credentials["api_key"]}
             response = access.session.request("GET", path, params=list(params), headers=headers)
             # A plan without the endpoint answers 401 as a dead token does: one new login tells them apart.
@@ -454,64 +514,48 @@ class Enphase:
                 return response
             refused = token
 
-    def _token(self, access: Access, refused: str | None) -> str:
-        """A token that is alive and is not the `refused` one: the one remembered, or a new one under the lease."""
-        kept = _remembered(access)
-        if kept is not None and _is_alive(kept, refused, access.now()):
-            return kept["access_token"]
-        try:
-            with access.login_lease():
-                # Another holder of the lease may have renewed it meanwhile.
-                kept = _remembered(access)
-                if kept is not None and _is_alive(kept, refused, access.now()):
-                    return kept["access_token"]
-                return self._login(access, kept)
-        except TimeoutError:
-            raise Unavailable(
-                "Enphase is being logged in to by another task, which takes too long. What is known is kept; it is "
-                "asked again in a few minutes."
-            ) from None
-
-    def _login(self, access: Access, kept: Mapping[str, str] | None) -> str:
-        token = None
+    def _renew(self, access: Access, kept: Mapping[str, str] | None) -> Pair:
+        """A new pair. Raises NeedsReconnect where Enphase refuses the kept one and what it was got by."""
+        pair = None
         if kept is not None:
-            form = {"grant_type": "refresh_token", "refresh_token": kept["refresh_token"]}
-            token = self._grant(access, form)
-        if token is None:
+            pair = self._grant(access, {"grant_type": "refresh_token", "refresh_token": kept["refresh_token"]})
+        if pair is None and access.method == "owner_consent":
+            pair = self._redeem(access)
+        elif pair is None:
             username, password = access.credentials["username"], access.credentials["password"]
-            token = self._grant(access, {"grant_type": "password", "username": username, "password": password})
-        if token is None:
+            pair = self._grant(access, {"grant_type": "password", "username": username, "password": password})
+        if pair is None:
             raise NeedsReconnect(
                 "Enphase refuses this login: check the e-mail and password, and that API key, client ID and client "
                 "secret belong to one application. History is kept."
             )
-        access.remember(
-            {
-                **access.recall(),
-                "access_token": token.access_token,
-                "refresh_token": token.refresh_token,
-                "expires_at": str(access.now() + (numeral(token.expires_in) or 0.0)),
-            }
-        )
-        return token.access_token
+        return pair
 
-    def _grant(self, access: Access, form: Mapping[str, str]) -> _Token | None:
+    def _redeem(self, access: Access) -> Pair:
+        code = access.credentials.get("code")
+        uri = access.credentials.get("redirect_uri") or CODE_PAGE
+        form = {"grant_type": "authorization_code", "redirect_uri": uri, "code": code or ""}
+        token = self._grant(access, form) if code else None
+        if token is None and code:
+            raise NeedsReconnect(
+                "Enphase does not take this code: it works once and for a few minutes, and only with the client ID "
+                "and the return address that it was asked for with. Ask the owner's consent once more."
+            )
+        if token is None:
+            raise NeedsReconnect(
+                "The owner's consent has ended: Enphase forgets it after a month without a look, or the owner took it "
+                "back. Ask for it once more; history is kept."
+            )
+        return token
+
+    def _grant(self, access: Access, form: Mapping[str, str]) -> Pair | None:
         """A new pair, or None where the grant is refused."""
         client = (access.credentials["client_id"], access.credentials["client_secret"])
         response = access.session.request("POST", "/oauth/token", form=form, auth=client, free=True)
         if response.status in {400, 401, 403} and not looks_like_html(response.body):
             return None
         _raise_for(response, access, None)
-        return decode(response, _Token, NAME, "oauth/token")
-
-
-def _remembered(access: Access) -> dict[str, str] | None:
-    kept = access.recall()
-    return kept if all(kept.get(name) for name in ("access_token", "refresh_token", "expires_at")) else None
-
-
-def _is_alive(kept: Mapping[str, str], refused: str | None, now: float) -> bool:
-    return kept["access_token"] != refused and (numeral(kept["expires_at"]) or 0.0) > now + 60
+        return decode(response, Pair, NAME, "oauth/token")
 
 
 def _page(number: int) -> list[tuple[str, str]]:
@@ -711,6 +755,39 @@ def read_panel(panel: _PanelCurve) -> Iterator[Reading]:
             yield Reading(key, "energy_wh", MICRO_S, start, figure(i.enwh))
 
 
+def curve_answer(response: Response, tz: dt.tzinfo | None, covered: Span, now: int) -> Answer:
+    """A day's curve, see `read_curve`."""
+    curve = decode(response, _Curve, NAME, "production_micro")
+    return Answer(readings=list(read_curve(curve, tz, covered, now)), covered=covered)
+
+
+def summary_answer(response: Response) -> Answer:
+    """A summary: facts and the lifetime counter."""
+    summary = decode(response, _Summary, NAME, "summary")
+    return Answer(sites=[read_summary(summary)], readings=list(read_lifetime(summary)))
+
+
+def devices_answer(response: Response) -> Answer:
+    """An inventory, complete unless it is empty."""
+    devices = list(read_devices(decode(response, _Devices, NAME, "devices")))
+    # A system has at least its gateway: an empty inventory is no reason to retire everything.
+    return Answer(devices=devices, devices_complete=bool(devices))
+
+
+def read_panels(page: _Panels) -> tuple[list[DeviceFacts], list[Reading]]:
+    """The microinverters of a page, and their readings."""
+    panels = [panel for panel in page.devices if panel.serial_number]
+    readings = [reading for panel in panels for reading in read_panel(panel)]
+    return [_micro_facts(panel.serial_number) for panel in panels], readings
+
+
+def read_inverters(envoys: Iterable[_Envoy]) -> tuple[list[DeviceFacts], list[Reading]]:
+    """The microinverters of a page of summaries, and their lifetime counters."""
+    micros = [micro for envoy in envoys for micro in envoy.micro_inverters or () if micro.serial_number]
+    devices = [_micro_facts(micro.serial_number, micro.model, micro.status) for micro in micros]
+    return devices, [reading for micro in micros for reading in read_inverter(micro)]
+
+
 def read_daily(lifetime: _Lifetime, tz: dt.tzinfo, last: dt.date) -> Iterator[Reading]:
     """Energy of each local day up to `last`, Wh. Trailing zeros are days not reported yet (3.5 [doc])."""
     values = lifetime.micro_production or lifetime.production
@@ -861,5 +938,109 @@ def _date(value: float | None, timezone: str | None) -> str | None:
     at = _epoch(value)
     return clock.day_of(at, clock.zone(timezone) or dt.UTC).isoformat() if at else None
 
+
+# -- reading what was kept or recorded, by path ----------------------------------------------------------------------
+
+
+def _recorded_list(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    page = decode(exchange.response, _Systems, NAME, "systems")
+    return {"": Answer(sites=list(map(read_system, page.systems)))}
+
+
+def _recorded_system(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    return {site: Answer(sites=[read_system(decode(exchange.response, _System, NAME, "systems/…"))])}
+
+
+def _recorded_summary(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    return {site: summary_answer(exchange.response)}
+
+
+def _recorded_devices(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    return {site: devices_answer(exchange.response)}
+
+
+_GRANULARITY_S: Final = {"5mins": MICRO_S, "15mins": 900, "day": DAY_S, "week": 7 * DAY_S}
+
+
+def _recorded_span(exchange: Exchange) -> Span:
+    """The span that a telemetry call asked for; by its own rule the running day where it names none (3.4 [doc])."""
+    now = int(exchange.at)
+    start = numeral(exchange.param("start_at"))
+    end = numeral(exchange.param("end_at"))
+    length = _GRANULARITY_S.get(exchange.param("granularity") or "day", DAY_S)
+    if start is None:
+        return Span(now, now)
+    return Span(int(start), min(int(end if end is not None else start + length), now))
+
+
+def _recorded_curve(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    tz = clock.zone(seen.site(site).timezone)
+    return {site: curve_answer(exchange.response, tz, _recorded_span(exchange), int(exchange.at))}
+
+
+def _recorded_panels(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    devices, readings = read_panels(decode(exchange.response, _Panels, NAME, "micros/telemetry"))
+    return {site: Answer(devices=devices, readings=readings, covered=_recorded_span(exchange))}
+
+
+def _recorded_daily(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    tz = clock.zone(seen.site(site).timezone)
+    if tz is None:
+        raise unplaced(NAME, site)
+    last = clock.day_of(exchange.at, tz) - dt.timedelta(days=1)
+    # Another form of date than ours may have been asked by: yesterday bounds it as well.
+    with contextlib.suppress(ValueError):
+        last = min(last, dt.date.fromisoformat(exchange.param("end_date") or last.isoformat()))
+    lifetime = decode(exchange.response, _Lifetime, NAME, "energy_lifetime")
+    return {site: Answer(readings=list(read_daily(lifetime, tz, last)))}
+
+
+def _recorded_inverters(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    site = exchange.param("site_id") or ""
+    if not site:
+        raise Changed("Enphase's summary by envoy does not say which system it is of.", "inverters_summary")
+    devices, readings = read_inverters(decode(exchange.response, list[_Envoy], NAME, "inverters_summary"))
+    return {site: Answer(devices=devices, readings=readings)}
+
+
+def _recorded_alarms(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    seen.notes["alarms", site] = decode(exchange.response, _Alarms, NAME, "open_alarms"), _Events()
+    return _alarms_so_far(seen, site)
+
+
+def _recorded_events(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    alarms, _ = seen.notes.get(("alarms", site)) or (_Alarms(), None)
+    seen.notes["alarms", site] = alarms, decode(exchange.response, _Events, NAME, "open_events")
+    return _alarms_so_far(seen, site)
+
+
+def _recorded_event_types(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    # They are asked for after the alarms that need them: those are told again, with their names.
+    found = decode(exchange.response, _EventTypes, NAME, "event_types")
+    seen.notes["names"] = {str(kind.event_type_id): kind.event_name or "" for kind in found.event_types}
+    sites = [key[1] for key in seen.notes if isinstance(key, tuple) and key[0] == "alarms"]
+    return {site: answer for one in sites for site, answer in _alarms_so_far(seen, one).items()}
+
+
+def _alarms_so_far(seen: Seen, site: str) -> dict[str, Answer]:
+    alarms, events = seen.notes["alarms", site]
+    names = seen.notes.get("names") or _names_of(seen.recall)
+    return {site: Answer(alerts=list(read_alarms(alarms, events, names, seen.site(site).device_ids)))}
+
+
+_SYSTEM: Final = r"/api/v4/systems/(?P<site>\d{1,18})"
+READERS: Final[Readers] = (
+    ("GET", r"/api/v4/systems/?", _recorded_list),
+    ("GET", r"/api/v4/systems/inverters_summary_by_envoy_or_site", _recorded_inverters),
+    ("GET", r"/api/v4/systems/event_types", _recorded_event_types),
+    ("GET", _SYSTEM, _recorded_system),
+    ("GET", rf"{_SYSTEM}/summary", _recorded_summary),
+    ("GET", rf"{_SYSTEM}/devices", _recorded_devices),
+    ("GET", rf"{_SYSTEM}/telemetry/production_micro", _recorded_curve),
+    ("GET", rf"{_SYSTEM}/devices/micros/telemetry", _recorded_panels),
+    ("GET", rf"{_SYSTEM}/energy_lifetime", _recorded_daily),
+    ("GET", rf"{_SYSTEM}/open_alarms", _recorded_alarms),
+    ("GET", rf"{_SYSTEM}/open_events", _recorded_events),
+)
 
 CONNECTOR = Enphase()

@@ -38,17 +38,21 @@ from sungaze.model import (
 from sungaze.vendors._contract import (
     Access,
     Answer,
+    Exchange,
     Field,
     Limit,
     Method,
     Plan,
     Probe,
+    Readers,
     Resource,
     Response,
+    Seen,
     SiteRef,
     Vendor,
+    unplaced,
 )
-from sungaze.vendors._session import decode, figure, looks_like_html, retry_after
+from sungaze.vendors._session import decode, figure, looks_like_html, quoted, retry_after
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +71,8 @@ BLOCKED_S: Final = 6 * HOUR_S
 BLOCKED_AGAIN_S: Final = DAY_S
 PASSWORD_PAUSE_S: Final = DAY_S
 """A password is sent no more than once in this time without the user (section 1.3)."""
+FINE_BELOW_S: Final = 36 * HOUR_S
+"""A series that is asked for over less than this has a value each minute (2.2 [code])."""
 FUTURE_S: Final = 900
 TOGETHER_S: Final = HOUR_S
 """PV Links that were heard of further apart than this are not summed: their powers are of different times."""
@@ -104,6 +110,8 @@ _OWN_IDS: Final = Field(
     secret=False,
     required=False,
 )
+
+_PLAIN: Final = frozenset({"t", "up", "ti", "O5"})
 
 VENDOR: Final = Vendor(
     id="generac",
@@ -180,6 +188,9 @@ VENDOR: Final = Vendor(
     fine_s=0,
     fine_resource="state",
     history=("energy", "power"),
+    bucket_s=LOOK_S,
+    plain_fields=_PLAIN,
+    kind_in_id=slice(4, 8),
     notes=(
         "Generac offers no interface; this reads your dashboard page. It may stop any day.",
         "The figures are 45 minutes to several hours old, and more than one look in 30 minutes is never taken.",
@@ -262,6 +273,11 @@ class Generac:
     """The connector."""
 
     vendor = VENDOR
+
+    @property
+    def readers(self) -> Readers:
+        """Every path whose answers are read."""
+        return READERS
 
     def probe(self, access: Access) -> Probe:
         """What is seen, for one page of HTML: the first public profile's own, or the dashboard."""
@@ -372,8 +388,8 @@ class Generac:
             assert tz is not None
             return Answer(readings=list(read_days(series, base, tz)), covered=Span(span.start, now))
         readings = list(read_hours(series, base, tz))
-        if not _chosen_base(access) and shines_by_night(readings, site.timezone):
-            log.warning("a Generac site makes power by night if its epochs are %s: they are compared anew", base)
+        if not _chosen_base(access) and (lies_ahead(readings, now) or shines_by_night(readings, site.timezone)):
+            log.warning("a Generac site makes power by night or tomorrow if its epochs are %s: compared anew", base)
             _note(access, site.vendor_site_id, base="", evidence=[])
             return Answer()
         return Answer(readings=readings, covered=Span(min(span.start, now - RANGE_S), now))
@@ -1167,6 +1183,11 @@ def day_energies(rows: Sequence[_Row], base: str, tz: dt.tzinfo) -> dict[dt.date
     return days
 
 
+def lies_ahead(readings: Iterable[Reading], now: float) -> bool:
+    """Whether an hour begins that has not come yet: its epoch was read by the wrong base."""
+    return any(reading.timestamp > now for reading in readings)
+
+
 def shines_by_night(readings: Iterable[Reading], timezone: str | None) -> bool:
     """Whether the site's hours with power lie far outside the daylight of its zone's main city (section 4)."""
     city = clock.zone_city(timezone)
@@ -1188,5 +1209,133 @@ def _changed(where: str) -> Changed:
         where,
     )
 
+
+# -- reading what was kept or recorded, by path ----------------------------------------------------------------------
+
+
+def _recorded_state(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    _raise_unless_answer(exchange, page=False)
+    tz = clock.zone(seen.site(site).timezone)
+    found = read_state(decode(exchange.response, _State, NAME, "devices"), tz, int(exchange.at))
+    seen.notes["links", site] = sorted(
+        facts.vendor_device_id for facts in found.devices if facts.device_type is DeviceType.STRING_CONVERTER
+    )
+    seen.notes["producing", site] = found.producing
+    return {
+        site: Answer(
+            sites=[found.site(site)], devices=found.devices, readings=found.readings, alerts=found.alerts
+        )
+    }  # fmt: skip
+
+
+def _recorded_page(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    _raise_unless_answer(exchange, page=True)
+    name = read_title(exchange.response.body.decode("utf-8", "replace"))
+    return {site: Answer(sites=[SiteFacts(vendor_site_id=site, name=name)])}
+
+
+def _recorded_dashboard(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    _raise_unless_answer(exchange, page=True)
+    text = exchange.response.body.decode("utf-8", "replace")
+    numbers = read_profile_ids(text)
+    name = read_title(text) if len(numbers) == 1 else None
+    return {"": Answer(sites=[SiteFacts(vendor_site_id=number, name=name) for number in numbers])}
+
+
+def _recorded_energy(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    site, series = _recorded_rows(exchange, seen)
+    tz = clock.zone(seen.site(site).timezone)
+    if tz is None:
+        raise unplaced(NAME, site)
+    base = _recorded_base(seen, site, tz)
+    links = _links(seen, site)
+    # A day is the sum of all PV Links: it is read with the last of them.
+    return {site: Answer(readings=list(read_days(series, base, tz)) if links <= series.keys() else [])}
+
+
+def _recorded_power(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    site, series = _recorded_rows(exchange, seen)
+    device, length = _asked_series(exchange)
+    tz = clock.zone(seen.site(site).timezone)
+    rows = series[device]
+    if length.isdigit() and int(length[:9]) < FINE_BELOW_S:
+        # Such a series is by the minute and is looked at for its epochs only.
+        measured = [row.at for row in rows if row.value is not None]
+        producing = seen.notes.get(("producing", site))
+        if measured and producing and producing[0] == device:
+            evidence = seen.notes.setdefault(("evidence", site), [])
+            evidence.append(Evidence(max(measured), producing[1], int(exchange.at)))
+        return {site: Answer()}
+    base = _recorded_base(seen, site, tz)
+    if base == "local" and tz is None:
+        raise unplaced(NAME, site)
+    own = [reading for reading in read_hours({device: rows}, base, tz) if reading.vendor_device_id]
+    if _links(seen, site) <= series.keys():
+        own += [reading for reading in read_hours(series, base, tz) if not reading.vendor_device_id]
+    return {site: Answer(readings=own)}
+
+
+def _recorded_base(seen: Seen, site: str, tz: dt.tzinfo | None) -> str:
+    """`utc` or `local`, by what is remembered or by the comparisons of the entries before."""
+    try:
+        kept = msgspec.json.decode(seen.recall.get(f"site:{site}", "{}"), type=_Notes).base
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        kept = ""
+    base = seen.recall.get("epoch_base", "") or kept
+    if base not in {"utc", "local"}:
+        evidence = seen.notes.get(("evidence", site), [])[-MOST_EVIDENCE:]
+        base = (epoch_base(evidence, tz) if tz is not None else None) or ""
+    if not base:
+        raise Unavailable(
+            f"Whether the series of Generac's site {site} count UTC or local time cannot be told from what came "
+            "before, so these figures have no place in time."
+        )
+    return base
+
+
+def _recorded_rows(exchange: Exchange, seen: Seen) -> tuple[str, dict[str, list[_Row]]]:
+    """The site of a series' device, and the rows of all devices that were asked for in the same way."""
+    _raise_unless_answer(exchange, page=False)
+    device, length = _asked_series(exchange)
+    owners = [key for key, ref in seen.sites.items() if device in ref.device_ids]
+    if not owners:
+        raise Unavailable(f"No Generac site with the device {quoted(device)} has been seen before this entry.")
+    what = exchange.response.path.split("/")[1]
+    series: dict[str, list[_Row]] = seen.notes.setdefault((what, length, owners[0]), {})
+    if device in series:
+        series.clear()
+        if (what, length, owners[0]) in seen.partial:
+            seen.partial.add((what, length, owners[0], exchange.at))
+    series[device] = decode(exchange.response, list[_Row], NAME, what)
+    whole = _links(seen, owners[0]) <= series.keys()
+    (seen.partial.discard if whole else seen.partial.add)((what, length, owners[0]))
+    return owners[0], series
+
+
+def _links(seen: Seen, site: str) -> set[str]:
+    known = seen.notes.get(("links", site)) or seen.site(site).device_ids
+    return {device for device in known if device_type(device) is DeviceType.STRING_CONVERTER}
+
+
+def _asked_series(exchange: Exchange) -> tuple[str, str]:
+    """(device, length) of a series' path."""
+    _, _, device, _, last = exchange.response.path.split("/")
+    return device, last.removesuffix(".json")
+
+
+def _raise_unless_answer(exchange: Exchange, *, page: bool) -> None:
+    kind = judge(exchange.response, page=page)
+    if kind != "answer":
+        raise Changed(f"Generac's answer is none that holds figures ({kind}).", exchange.response.path)
+
+
+_SERIES: Final = r"[^/]{1,64}/now/(?:\d{1,12}|all)\.json"
+READERS: Final[Readers] = (
+    ("GET", r"/dashboard/?", _recorded_dashboard),
+    ("GET", r"/users/(?P<site>\d{5,12})/?", _recorded_page),
+    ("GET", r"/(?P<site>\d{5,12})\.json", _recorded_state),
+    ("GET", rf"/power/{_SERIES}", _recorded_power),
+    ("GET", rf"/energy/{_SERIES}", _recorded_energy),
+)
 
 CONNECTOR = Generac()

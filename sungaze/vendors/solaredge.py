@@ -1,15 +1,16 @@
 """SolarEdge, Monitoring API V2, by the installer's Fleet key.
 
-Facts: vendors/solaredge.md. V1 was switched off on 3 November 2026. Stamps carry the site's offset and name the start
-of their bucket. Power and energy are bought apart, because one cannot be derived from the other.
+Facts: vendors/solaredge.md. V1 was switched off on 3 November 2026; what still reads it is in _solaredge_v1. Stamps
+carry the site's offset and name the start of their bucket. Power and energy are bought apart, because one cannot be
+derived from the other.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -27,18 +28,24 @@ from sungaze.model import (
     SiteStatus,
     Span,
 )
+from sungaze.vendors import _solaredge_v1 as v1
 from sungaze.vendors._contract import (
     Access,
     Answer,
+    Exchange,
     Field,
     Limit,
     Method,
     Plan,
     Probe,
+    Readers,
     Resource,
     Response,
+    Said,
+    Seen,
     SiteRef,
     Vendor,
+    unplaced,
 )
 from sungaze.vendors._session import (
     complaint,
@@ -50,8 +57,11 @@ from sungaze.vendors._session import (
     retry_after,
     words,
 )
+from sungaze.vendors._tokens import Pair, live_token
 
 NAME: Final = "SolarEdge"
+API_HOST: Final = "https://monitoringapi.solaredge.com"
+CONNECT_HOST: Final = "https://connect.solaredge.com"
 BUCKET_S: Final = 900
 FINE_SPAN_S: Final = 12 * 3_600
 """The longest span of quarter-hours in one call (section 2 [doc])."""
@@ -64,7 +74,37 @@ SETTLE_S: Final = 90
 """A bucket is asked for this long after it closed (section 3 [code])."""
 TYPES: Final = ("INVERTER", "OPTIMIZER", "METER", "BATTERY", "BATTERY_MODULE", "GATEWAY", "EV_CHARGER", "BUI")
 
+OWNER: Final = "site_access"
 _GIVES: Final = frozenset({"details", "power", "energy", "devices"})
+
+
+def quota_said(response: Response) -> tuple[Said, ...]:
+    """What every answer says of the running minute; the month's balance is told by none (section 1 [code])."""
+    limit = numeral(response.headers.get("x-ratelimit-limit-minute"))
+    left = numeral(response.headers.get("x-ratelimit-remaining-minute"))
+    if limit is None or left is None or limit < 1 or left < 0:
+        return ()
+    return (Said("minute", int(limit), int(left), by_clock=True),)
+
+
+def consent_url(base_url: str, credentials: Mapping[str, str], redirect_uri: str, state: str) -> str:
+    """SolarEdge's consent page (section 1, step 1 [doc]); that it heeds return address and state is [code].
+
+    Without a `redirect_uri` the browser goes to the one that the application was registered with.
+    """
+    host = CONNECT_HOST if base_url.rstrip("/") == API_HOST else base_url.rstrip("/")
+    asked = {"client_id": credentials["client_id"], "scope": "SITE_DATA DEVICE_DATA", "response_type": "code"}
+    asked |= {"redirect_uri": redirect_uri} if redirect_uri else {}
+    return f"{host}/authorize?{urlencode(asked | {'state': state})}"
+
+
+_PLAIN: Final = frozenset(
+    {
+    "installationDate", "lastUpdateTime", "activationStatus", "timezone", "timestamp", "unit", "resolution",
+    "measuredBy", "type", "manufacturer", "model", "partNumber", "createdAt", "firmwareVersion", "category",
+    "status", "firstTrigger", "lastTrigger", "aggregation",
+    }
+)  # fmt: skip
 
 VENDOR: Final = Vendor(
     id="solaredge",
@@ -72,7 +112,7 @@ VENDOR: Final = Vendor(
     link="https://www.solaredge.com",
     attribution="Data: SolarEdge",
     portal_url="https://monitoring.solaredge.com/solaredge-web/p/site/{site}",
-    default_base_url="https://monitoringapi.solaredge.com",
+    default_base_url=API_HOST,
     methods=(
         Method(
             id="fleet_key",
@@ -95,6 +135,33 @@ VENDOR: Final = Vendor(
             plans=("free", "paid"),
             scope_field="api_key",
         ),
+        Method(
+            id="site_access",
+            label="Owner's consent (SolarEdge Connect, in the browser)",
+            about="Sees the one site whose owner signs in and allows it. Needs an application from SolarEdge's "
+            "developer console; each site is an account of its own, and all share the application's calls. Owners of "
+            "several sites can be refused by SolarEdge and need a Fleet key.",
+            fields=(
+                Field(name="client_id", label="Client ID", help="Of your application.", secret=False),
+                Field(name="client_secret", label="Client secret", help="Belongs to the same application."),
+                Field(
+                    name="site_id",
+                    label="Site ID",
+                    help="Comes back from the consent page together with the code (site_id).",
+                    secret=False,
+                ),
+                Field(
+                    name="code",
+                    label="Code",
+                    help="Comes back from the consent page; it works once, for a few minutes.",
+                    once=True,
+                ),
+            ),
+            plans=("free", "paid"),
+            scope_field="client_id",
+            consent_url=consent_url,
+        ),
+        v1.METHOD,
     ),
     # Free: section 1 “Quota” [doc]. The paid tiers' figures are not published: these are [assumed], from a fleet
     # operator who paces just under 25 calls a minute [code]. The month is the account's billing cycle, which the API
@@ -114,6 +181,7 @@ VENDOR: Final = Vendor(
             limits=(Limit(window="minute", limit=24), Limit(window="month", limit=10_000)),
             gives=_GIVES,
         ),
+        v1.PLAN,
     ),
     resources=(
         Resource(id="list", per_site=False, every_s=DAY_S, night=True, order=10),
@@ -128,6 +196,10 @@ VENDOR: Final = Vendor(
     fine_s=BUCKET_S,
     fine_resource="power",
     history=("energy", "power"),
+    bucket_s=BUCKET_S,
+    settle_s=SETTLE_S,
+    quota_said=quota_said,
+    plain_fields=_PLAIN | v1.PLAIN_FIELDS,
     notes=(
         "Nothing finer than a quarter-hour is given, and the newest points can arrive late.",
         "No figures per panel: SolarEdge's interface ended them with V1. Panels are listed with their serials.",
@@ -219,8 +291,18 @@ class SolarEdge:
 
     vendor = VENDOR
 
+    @property
+    def readers(self) -> Readers:
+        """Every path whose answers are read."""
+        return READERS
+
     def probe(self, access: Access) -> Probe:
         """What the key sees, for one page of the list."""
+        if access.method == v1.METHOD.id:
+            return v1.probe(access)
+        if access.method == OWNER:
+            site = self._own_site(access)
+            return Probe(sites=(site,), total=1, panels=False, notes=VENDOR.notes)
         sites, count = self._page(access, 1)
         # A full page is not the end; how much more there is only the list's own count can say.
         total = max(len(sites), count) if len(sites) == PAGE else len(sites)
@@ -231,6 +313,10 @@ class SolarEdge:
 
         Its own count is not to be trusted: one that is higher costs another look, and only an empty page settles it.
         """
+        if access.method == v1.METHOD.id:
+            return v1.list_sites(access)
+        if access.method == OWNER:
+            return Answer(sites=[self._own_site(access)], complete=True)
         sites: dict[str, SiteFacts] = {}
         number = 1
         while True:
@@ -245,6 +331,8 @@ class SolarEdge:
 
     def fetch(self, access: Access, resource: str, site: SiteRef, span: Span) -> Answer:
         """One look at one resource of one site."""
+        if access.method == v1.METHOD.id:
+            return v1.fetch(access, resource, site, span)
         path = f"/v2/sites/{quote(site.vendor_site_id, safe='')}"
         if resource == "details":
             details = decode(self._get(access, path), _Site, NAME, "sites/…")
@@ -262,14 +350,17 @@ class SolarEdge:
 
     def fetch_account(self, access: Access, resource: str) -> Answer:
         """The alerts of all sites; the end of the list is a short page, or one that repeats what is known."""
+        if access.method == v1.METHOD.id:
+            return v1.fetch_account(access, resource)
         if resource != "alerts":
             raise ValueError(f"SolarEdge has no resource {resource}")
         found: dict[str, list[AlertFacts]] = {}
         seen: set[str] = set()
         number = 1
+        path = f"{_path_of(access)}/alerts" if access.method == OWNER else "/v2/alerts"
         while True:
             params = [("page", str(number)), ("alerts-in-page", str(ALERT_PAGE))]
-            page = decode(self._get(access, "/v2/alerts", params), list[_Alert], NAME, "alerts")
+            page = decode(self._get(access, path, params), list[_Alert], NAME, "alerts")
             before = len(seen)
             for alert in page:
                 if str(alert.alert_id) not in seen:
@@ -320,31 +411,65 @@ class SolarEdge:
     def _page(self, access: Access, number: int) -> tuple[list[SiteFacts], int]:
         """One page of the list, and the number of sites that the list itself speaks of, 0 where it does not."""
         params = [("page", str(number)), ("sites-in-page", str(PAGE))]
-        response = self._get(access, "/v2/sites", params)
-        # Accounts with an account key were seen getting a bare array, the others an envelope (2.1 [code]).
-        if response.body.lstrip()[:1] == b"[":
-            return [read_site(site) for site in decode(response, list[_Site], NAME, "sites")], 0
-        page = decode(response, _SiteEnvelope, NAME, "sites").sites
-        return [read_site(site) for site in page.site], int(numeral(page.count) or 0)
+        return read_page(self._get(access, "/v2/sites", params))
 
     def _series(self, access: Access, path: str, start: int, end: int, resolution: str, unit: str) -> _Series:
         params = [("from", clock.iso(start)), ("to", clock.iso(end)), ("resolution", resolution), ("unit", unit)]
-        series = decode(self._get(access, path, params), _Series, NAME, path.rsplit("/", 1)[-1])
-        if series.resolution not in {None, resolution}:
-            raise Changed(
-                f"SolarEdge answers by {quoted(series.resolution)} where {resolution} was asked. What is known is "
-                "kept.",
-                "resolution",
-            )
-        return series
+        return read_series(self._get(access, path, params), resolution)
+
+    def _own_site(self, access: Access) -> SiteFacts:
+        """The site that an owner's grant covers; the list is not opened by it (section 1 [doc])."""
+        return read_site(decode(self._get(access, _path_of(access)), _Site, NAME, "sites/…"))
 
     def _get(self, access: Access, path: str, params: Sequence[tuple[str, str]] = ()) -> Response:
-        headers = {"X-API-Key": access.credentials["api_key"]}
-        if access.credentials.get("account_key"):
-            headers["X-Account-Key"] = access.credentials["account_key"]
-        response = access.session.request("GET", path, params=params, headers=headers)
+        refused: str | None = None
+        while True:
+            if access.method == OWNER:
+                token = live_token(access, refused, NAME, lambda kept: self._renew(access, kept))
+                headers = {"Authorization": f"Bearer {token}"}
+            else:
+                token = None
+                headers = {"X-API-Key": access.credentials["api_key"]}
+                if access.credentials.get("account_key"):
+                    headers["X-Account-Key"] = access.credentials["account_key"]
+            response = access.session.request("GET", path, params=params, headers=headers)
+            if response.status != 401 or token is None or refused is not None:
+                _raise_for(response, access)
+                return response
+            refused = token
+
+    def _renew(self, access: Access, kept: Mapping[str, str] | None) -> Pair:
+        """A new pair. Raises NeedsReconnect once neither the kept one nor a code gives one."""
+        pair = None
+        if kept is not None:
+            pair = self._grant(access, {"grant_type": "refresh_token", "refresh_token": kept["refresh_token"]})
+        code = access.credentials.get("code")
+        if pair is None and code:
+            pair = self._grant(access, {"grant_type": "authorization_code", "code": code})
+            if pair is None:
+                raise NeedsReconnect(
+                    "SolarEdge does not take this code: it works once and for a few minutes, and only with the client "
+                    "ID and client secret that it was asked for with. Ask the owner's consent once more."
+                )
+        if pair is None:
+            raise NeedsReconnect(
+                "The owner's consent has ended: SolarEdge forgets it after 30 days without a look, or the owner took "
+                "it back. Ask for it once more; history is kept."
+            )
+        return pair
+
+    def _grant(self, access: Access, asked: Mapping[str, str]) -> Pair | None:
+        """A new pair, or None where the grant is refused; a refusal is never asked again (section 1 [code])."""
+        own = {name: access.credentials[name] for name in ("client_id", "client_secret")}
+        response = access.session.request("POST", "/v2/oauth2/token", json={**asked, **own}, free=True)
+        if response.status in {400, 401, 403} and not looks_like_html(response.body):
+            return None
         _raise_for(response, access)
-        return response
+        return decode(response, Pair, NAME, "oauth2/token")
+
+
+def _path_of(access: Access) -> str:
+    return f"/v2/sites/{quote(access.credentials['site_id'], safe='')}"
 
 
 def _raise_for(response: Response, access: Access) -> None:
@@ -360,6 +485,8 @@ def _raise_for(response: Response, access: Access) -> None:
         )
     names = ("detail", "message", "error_description", "title")
     detail = words(complaint(response.body), *names, secrets=access.secrets) or "no reason given"
+    if response.status == 401 and access.method == OWNER:
+        raise NeedsReconnect("SolarEdge refuses the owner's grant. Ask for the consent once more; history is kept.")
     if response.status == 401 or (response.status == 400 and "access token is missing" in detail.lower()):
         raise NeedsReconnect(
             "SolarEdge refuses this key. Keys are renewed about every six months, and keys of the old interface (V1) "
@@ -454,6 +581,26 @@ def read_site(site: _Site) -> SiteFacts:
         installed_on=_date(site.installation_date),
         last_report_at=_instant(site.last_update_time) if site.last_update_time else None,
     )
+
+
+def read_page(response: Response) -> tuple[list[SiteFacts], int]:
+    """The sites of a page of the list, and the number of sites that the list itself speaks of, 0 where it does not."""
+    # Accounts with an account key were seen getting a bare array, the others an envelope (2.1 [code]).
+    if response.body.lstrip()[:1] == b"[":
+        return [read_site(site) for site in decode(response, list[_Site], NAME, "sites")], 0
+    page = decode(response, _SiteEnvelope, NAME, "sites").sites
+    return [read_site(site) for site in page.site], int(numeral(page.count) or 0)
+
+
+def read_series(response: Response, resolution: str) -> _Series:
+    """A series, by the resolution that was asked for. Raises Changed for another."""
+    series = decode(response, _Series, NAME, response.path.rsplit("/", 1)[-1])
+    if series.resolution not in {None, resolution}:
+        raise Changed(
+            f"SolarEdge answers by {quoted(series.resolution)} where {resolution} was asked. What is known is kept.",
+            "resolution",
+        )
+    return series
 
 
 def read_power(series: _Series, covered: Span) -> Iterator[Reading]:
@@ -553,5 +700,71 @@ def read_devices(found: Sequence[_Device]) -> Iterator[DeviceFacts]:
             rated_w=rated if rated and rated > 100 else None,
         )
 
+
+# -- reading what was kept or recorded, by path ----------------------------------------------------------------------
+
+
+def _recorded_list(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    return {"": Answer(sites=read_page(exchange.response)[0])}
+
+
+def _recorded_details(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    return {site: Answer(sites=[read_site(decode(exchange.response, _Site, NAME, "sites/…"))])}
+
+
+def _recorded_span(exchange: Exchange) -> Span:
+    """The span that was asked for, all of the past where it is not told."""
+    try:
+        start = clock.parse_instant(exchange.param("from") or str(clock.EARLIEST))
+        end = clock.parse_instant(exchange.param("to") or str(int(exchange.at)))
+    except (ValueError, OverflowError):
+        return Span(clock.EARLIEST, int(exchange.at))
+    return Span(start, end)
+
+
+def _recorded_series(exchange: Exchange, resolution: str) -> _Series:
+    if (exchange.param("resolution") or resolution) != resolution:
+        raise Changed(f"SolarEdge's figures by {quoted(exchange.param('resolution'))} are not read.", "resolution")
+    return read_series(exchange.response, resolution)
+
+
+def _recorded_power(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    covered = _recorded_span(exchange)
+    series = _recorded_series(exchange, "QUARTER_HOUR")
+    return {site: Answer(readings=list(read_power(series, covered)), covered=covered)}
+
+
+def _recorded_energy(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    tz = clock.zone(seen.site(site).timezone)
+    if tz is None:
+        raise unplaced(NAME, site)
+    covered = _recorded_span(exchange)
+    series = _recorded_series(exchange, "DAY")
+    return {site: Answer(readings=list(read_daily(series, tz, covered)), covered=covered)}
+
+
+def _recorded_devices(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    return {site: Answer(devices=list(read_devices(decode(exchange.response, list[_Device], NAME, "devices"))))}
+
+
+def _recorded_alerts(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    found: dict[str, Answer] = {}
+    for alert in decode(exchange.response, list[_Alert], NAME, "alerts"):
+        answer = found.setdefault(str(alert.site_id), Answer(alerts=[]))
+        answer.alerts = [*(answer.alerts or ()), *read_alert(alert)]
+    return found
+
+
+_SITE: Final = r"/v2/sites/(?P<site>[^/]{1,64})"
+READERS: Final[Readers] = (
+    ("GET", r"/v2/sites/?", _recorded_list),
+    ("GET", _SITE, _recorded_details),
+    ("GET", rf"{_SITE}/power", _recorded_power),
+    ("GET", rf"{_SITE}/energy", _recorded_energy),
+    ("GET", rf"{_SITE}/devices", _recorded_devices),
+    ("GET", r"/v2/alerts", _recorded_alerts),
+    ("GET", rf"{_SITE}/alerts", _recorded_alerts),
+    *v1.READERS,
+)
 
 CONNECTOR = SolarEdge()

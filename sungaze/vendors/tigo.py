@@ -34,15 +34,20 @@ from sungaze.model import (
 from sungaze.vendors._contract import (
     Access,
     Answer,
+    Exchange,
     Field,
     Limit,
     Method,
     Plan,
     Probe,
+    Readers,
     Resource,
     Response,
+    Said,
+    Seen,
     SiteRef,
     Vendor,
+    unplaced,
 )
 from sungaze.vendors._session import (
     complaint,
@@ -86,6 +91,23 @@ _PREMIUM: Final = (
     "Tigo does not give this to your account: its data need Tigo's Premium subscription, and the site must be shared "
     "with this login. History is kept."
 )
+
+
+def quota_said(response: Response) -> tuple[Said, ...]:
+    """What every answer says of the running minute (section 3 [doc])."""
+    limit = numeral(response.headers.get("x-rate-limit-limit"))
+    left = numeral(response.headers.get("x-rate-limit-remaining"))
+    if limit is None or left is None or limit < 1 or left < 0:
+        return ()
+    return (Said("minute", int(limit), int(left)),)
+
+
+_PLAIN: Final = frozenset(
+    {
+    "timezone", "turn_on_date", "decommissioned", "type", "control_state", "last_checkin", "sw_version",
+    "updated_on", "added", "generated", "title", "status", "recent_alerts",
+    }
+)  # fmt: skip
 
 VENDOR: Final = Vendor(
     id="tigo",
@@ -139,6 +161,9 @@ VENDOR: Final = Vendor(
     fine_s=MINUTE_S,
     fine_resource="curve",
     history=("daily", "curve", "panels"),
+    bucket_s=900,
+    quota_said=quota_said,
+    plain_fields=_PLAIN,
     notes=(
         "Tigo measures before the inverter: its figures are DC and stand a few percent above a meter's.",
         "Figures arrive 10 to 40 minutes late, sometimes more than an hour.",
@@ -321,6 +346,11 @@ class Tigo:
 
     vendor = VENDOR
 
+    @property
+    def readers(self) -> Readers:
+        """Every path whose answers are read."""
+        return READERS
+
     def probe(self, access: Access) -> Probe:
         """What the login sees, for one page of the list, and with one call more whether its systems have Premium."""
         page, total = self._page(access, 1)
@@ -433,12 +463,7 @@ class Tigo:
         return Answer(devices=devices, devices_complete=any(d.device_type == DeviceType.OPTIMIZER for d in devices))
 
     def _layout(self, access: Access, site: SiteRef) -> _Layout:
-        params = [("id", site.vendor_site_id)]
-        envelope = decode(self._get(access, "systems/layout", params), _LayoutEnvelope, NAME, "systems/layout")
-        layout = envelope.system or envelope.systems
-        if layout is None:
-            raise _changed("systems/layout")
-        return layout
+        return read_layout(self._get(access, "systems/layout", [("id", site.vendor_site_id)]))
 
     def _minutes(self, access: Access, resource: str, site: SiteRef, span: Span, tz: dt.tzinfo) -> Answer:
         now = int(access.now())
@@ -946,6 +971,15 @@ def read_panels(rows: Sequence[Row], ids: frozenset[str], tz: dt.tzinfo, covered
         yield Reading(key, "dc_power_w", MINUTE_S, at, value)
 
 
+def read_layout(response: Response) -> _Layout:
+    """The layout of a system, under either of its two names. Raises Changed."""
+    envelope = decode(response, _LayoutEnvelope, NAME, "systems/layout")
+    layout = envelope.system or envelope.systems
+    if layout is None:
+        raise _changed("systems/layout")
+    return layout
+
+
 def read_devices(
     layout: _Layout, objects: Iterable[_Object], sources: Iterable[_Source], now: float
 ) -> list[DeviceFacts]:
@@ -998,5 +1032,150 @@ def read_devices(
         )  # fmt: skip
     return list(found.values())
 
+
+# -- reading what was kept or recorded, by path ----------------------------------------------------------------------
+
+
+def _recorded_list(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    page = decode(exchange.response, _Systems, NAME, "systems")
+    return {"": Answer(sites=[read_system(system) for system in page.systems])}
+
+
+def _recorded_system(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    system = decode(exchange.response, _OneSystem, NAME, "systems/view").system
+    site = read_system(system).vendor_site_id
+    # Of another look these two say nothing any more.
+    seen.notes.pop(("sources", site), None)
+    seen.notes.pop(("alerts", site), None)
+    seen.notes["system", site] = system
+    return {site: Answer(sites=[read_system(system)])}
+
+
+def _recorded_sources(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    site = _asked_site(exchange)
+    seen.notes["sources", site] = decode(exchange.response, _Sources, NAME, "sources/system").sources
+    answer = _details_so_far(exchange, seen, site)
+    answer.devices = _devices_so_far(exchange, seen, site)
+    return {site: answer}
+
+
+def _recorded_alerts(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    site = _asked_site(exchange)
+    page = decode(exchange.response, _Alerts, NAME, "alerts/system")
+    listed = page.alerts if page.alerts is not None else page.capital
+    if listed is None:
+        raise _changed("alerts/system")
+    before = seen.notes.get(("alerts", site), {}) if (exchange.param("page") or "1") != "1" else {}
+    seen.notes["alerts", site] = {**before, **{str(alert.alert_id): alert for alert in listed}}
+    return {site: _details_so_far(exchange, seen, site)}
+
+
+def _recorded_alert_types(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    # They are asked for after the alerts that need them: those are told again, with their titles.
+    seen.notes["types"] = read_alert_types(decode(exchange.response, _AlertTypes, NAME, "alerts/types"))
+    sites = [key[1] for key in seen.notes if isinstance(key, tuple) and key[0] == "alerts"]
+    return {one: _details_so_far(exchange, seen, one) for one in sites}
+
+
+def _details_so_far(exchange: Exchange, seen: Seen, site: str) -> Answer:
+    """A system's facts and alerts by the calls of one look that have come already."""
+    system, sources = seen.notes.get(("system", site)), seen.notes.get(("sources", site))
+    listed = seen.notes.get(("alerts", site))
+    alerts = list(read_alerts((listed or {}).values(), seen.notes.get("types", {})))
+    facts = [] if system is None or sources is None else [read_details(system, sources, alerts, exchange.at)]
+    return Answer(sites=facts, alerts=None if listed is None else alerts)
+
+
+def _recorded_layout(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    site = _asked_site(exchange)
+    seen.notes["layout", site] = read_layout(exchange.response)
+    return {site: Answer(devices=_devices_so_far(exchange, seen, site))}
+
+
+def _recorded_objects(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    site = _asked_site(exchange)
+    seen.notes["objects", site] = decode(exchange.response, _Objects, NAME, "objects/system").objects
+    return {site: Answer(devices=_devices_so_far(exchange, seen, site))}
+
+
+def _devices_so_far(exchange: Exchange, seen: Seen, site: str) -> list[DeviceFacts] | None:
+    layout = seen.notes.get(("layout", site))
+    if layout is None:
+        return None
+    objects, sources = (seen.notes.get((what, site), ()) for what in ("objects", "sources"))
+    return read_devices(layout, objects, sources, exchange.at)
+
+
+def _recorded_summary(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    site = _asked_site(exchange)
+    tz = clock.zone(seen.site(site).timezone)
+    envelope = decode(exchange.response, _SummaryEnvelope, NAME, "data/summary")
+    return {site: Answer(readings=list(read_summary(envelope.summary, tz, exchange.at)))}
+
+
+def _recorded_combined(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    site = _asked_site(exchange)
+    step = exchange.param("agg") or exchange.param("level") or ""
+    if step not in {"minute", "min", "day"}:
+        raise Changed(f"Tigo's figures by {quoted(step) or 'no step'} are not read.", "data/combined")
+    tz, covered = _recorded_window(exchange, seen, site)
+    rows = read_table(exchange.response, "data/combined")
+    if step == "day":
+        # The running day's energy comes from the summary.
+        over = Span(covered.start, min(covered.end, clock.midnight(clock.day_of(exchange.at, tz), tz)))
+        return {site: Answer(readings=list(read_daily(rows, tz, over)), covered=over)}
+    return {site: Answer(readings=list(read_curve(rows, tz, covered)), covered=covered)}
+
+
+def _recorded_panels(exchange: Exchange, seen: Seen, site: str) -> dict[str, Answer]:
+    site = _asked_site(exchange)
+    if exchange.param("param") not in {None, "Pin"} or exchange.param("level") not in {None, "min"}:
+        raise Changed(f"Tigo's {quoted(exchange.param('param'))} of panels is not read.", "data/aggregate")
+    tz, covered = _recorded_window(exchange, seen, site)
+    rows = read_table(exchange.response, "data/aggregate")
+    asked = (exchange.param("object_ids") or "").split(",")
+    ids = frozenset(asked) if asked != [""] else frozenset(key for row in rows for key in row.cells)
+    if not all(key.isascii() and key.isdigit() for key in ids):
+        raise _changed("data/aggregate", "columns that are not named by numbers")
+    return {site: Answer(readings=list(read_panels(rows, ids, tz, covered)), covered=covered)}
+
+
+def _asked_site(exchange: Exchange) -> str:
+    site = _number(exchange.param("system_id") or exchange.param("id"), "system_id")
+    if site is None:
+        raise Changed("It does not say which Tigo system it is of.", exchange.response.path)
+    return site
+
+
+def _recorded_window(exchange: Exchange, seen: Seen, site: str) -> tuple[dt.tzinfo, Span]:
+    """The site's zone, and the span that was asked for in its local time, up to the moment of asking."""
+    tz = clock.zone(seen.site(site).timezone)
+    if tz is None:
+        raise unplaced(NAME, site)
+    now = int(exchange.at)
+    edges = []
+    for name, fold, absent in (("start", 0, clock.EARLIEST), ("end", 1, now)):
+        said = exchange.param(name)
+        try:
+            moment = dt.datetime.fromisoformat(said) if said else None
+            at = absent if moment is None else int(moment.replace(tzinfo=tz, fold=fold).timestamp())
+        except (ValueError, OverflowError):
+            raise Changed(f"Tigo was asked for a {name} that is no time.", name) from None
+        edges.append(at)
+    return tz, Span(edges[0], min(edges[1] + 1, now))
+
+
+READERS: Final[Readers] = (
+    ("GET", rf"{ROOT}/systems", _recorded_list),
+    ("GET", rf"{ROOT}/systems/view", _recorded_system),
+    ("GET", rf"{ROOT}/systems/layout", _recorded_layout),
+    ("GET", rf"{ROOT}/objects/system", _recorded_objects),
+    ("GET", rf"{ROOT}/sources/system", _recorded_sources),
+    ("GET", rf"{ROOT}/alerts/system", _recorded_alerts),
+    ("GET", rf"{ROOT}/alerts/types", _recorded_alert_types),
+    ("GET", rf"{ROOT}/data/summary", _recorded_summary),
+    ("GET", rf"{ROOT}/data/combined", _recorded_combined),
+    ("GET", rf"{ROOT}/data/aggregate", _recorded_panels),
+)
 
 CONNECTOR = Tigo()

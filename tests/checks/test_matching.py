@@ -61,3 +61,14 @@ def test_what_has_the_most_evidence_comes_first() -> None:
         site(3, "generac", days=DAYS, serials=frozenset({"X"})),
     ]  # fmt: skip
     assert propose(sites)[0] == Proposal(1, 3, ("serial", "curve"))
+
+
+def test_the_same_name_in_the_same_town_speaks_for_one_roof_and_a_name_alone_does_not() -> None:
+    here = {"postal_code": "28099", "city": "Madrid"}
+    one = site(1, "enphase", name="Cedar Dairy", address=here)
+    two = site(2, "solaredge", name="cedar-dairy", address=here | {"street": "3 Elm Way"})
+    (found,) = propose([one, two])
+    assert found.evidence == ("name",)
+    assert not propose([one, site(2, "solaredge", name="Cedar Dairy", address={"city": "Porto"})])
+    assert not propose([one, site(2, "solaredge", name="Cedar Dairy")])
+    assert not propose([site(1, "enphase", address=here), site(2, "solaredge", address=here)])

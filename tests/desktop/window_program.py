@@ -15,7 +15,7 @@ from sungaze.desktop import Bridge, WindowUnavailable, close_window, open_window
 
 
 def say(word: str) -> None:
-    print(word, flush=True)  # noqa: T201
+    print(word, flush=True)  # noqa: T201 - the test reads what is printed
 
 
 def screenshot(path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -25,9 +26,9 @@ def clock() -> Hands:
 def start(world: World, clock: Hands) -> Iterator[Callable[..., Emulator]]:
     running: list[Emulator] = []
 
-    def begin(vendor: str, **options: object) -> Emulator:
+    def begin(vendor: str, **options: Any) -> Emulator:
         options.setdefault("now", clock)
-        running.append(serve(vendor, options.pop("world", world), **options))  # type: ignore[arg-type]
+        running.append(serve(vendor, options.pop("world", world), **options))
         return running[-1]
 
     yield begin
@@ -40,8 +41,8 @@ def connect() -> Iterator[Callable[..., httpx.Client]]:
     """Give clients that are signed in the documented way."""
     clients: list[httpx.Client] = []
 
-    def sign_in(emulator: Emulator, **options: object) -> httpx.Client:
-        client = httpx.Client(base_url=emulator.base_url, trust_env=False, **options)  # type: ignore[arg-type]
+    def sign_in(emulator: Emulator, **options: Any) -> httpx.Client:
+        client = httpx.Client(base_url=emulator.base_url, trust_env=False, **options)
         clients.append(client)
         if emulator.vendor == "enphase":
             token = ask_token(client, emulator).json()["access_token"]

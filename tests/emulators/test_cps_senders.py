@@ -370,7 +370,7 @@ def test_by_http_there_is_a_status_page_and_a_closed_door(start: Any) -> None:
         "port": str(service.modbus.port),
         "units": "1-1",
         "site": "EX-SITE-1",
-    }  # type: ignore[union-attr]
+    }
     service.serve_modbus(site=2)
     assert emulator.credentials["site"] == "EX-SITE-3"
 

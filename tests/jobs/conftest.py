@@ -23,7 +23,7 @@ def spine(tmp_path: Path, clock: Hands) -> Iterator[Callable[..., Spine]]:
     running: list[Any] = []
 
     def begin(*vendors: str, sites: int = 4, panels: int = 6, seed: int = 1, **options: Any) -> Spine:
-        plans = {"enphase": "partner", "solaredge": "paid", "tigo": "premium"}
+        plans = {"enphase": "partner", "solaredge": "paid", "tigo": "premium", "generac": "dashboard"}
         emulators = {
             vendor: serve(vendor, World(seed, sites, panels), now=clock, **({"plan": plans[vendor]} | options))
             for vendor in vendors

@@ -22,7 +22,7 @@ from sungaze.vendors import connector, connectors
 
 LONGEST_S = {"enphase": DAY_S, "solaredge": DAY_S // 2, "tigo": 14 * DAY_S}
 """Of one call, by the vendors' pages."""
-CURVED = [name for name, found in connectors().items() if found.vendor.fine_s]
+CURVED = list(LONGEST_S)
 """The vendors whose newest figure is a curve's; a moment has no history."""
 PER_SITE = [(v, r.id) for v, c in connectors().items() for r in c.vendor.resources if r.per_site]
 
@@ -66,6 +66,19 @@ def test_the_curve_rests_at_night_but_for_one_closing_look(site: Callable[[str],
     assert now < dt.datetime(2026, 6, 4, tzinfo=dt.UTC).timestamp()
 
 
+@pytest.mark.parametrize("stretch", [1.0, 2.0, 5.0, 40.0])
+def test_a_day_s_running_sum_is_asked_once_more_after_sunset(stretch: float) -> None:
+    resource = connector("solaredge").vendor.resource("energy")
+    assert resource is not None
+    row = msgspec.structs.replace(PLAIN, vendor="solaredge", latitude=40.0, longitude=0.0)
+    now = began = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC).timestamp()
+    while now < began + 30 * DAY_S:
+        before, now = now, planner.next_due(resource, row, now, planner.Budget(stretch))
+        days = [span for span in zones.daylight_near(before, 40.0, 0.0) if span.start <= before < span.end]
+        # A look by day leaves a part of a day: the next one is of the same day, or after its sunset.
+        assert not days or now < days[0].end + 2 * planner.CLOSING_S or before == began
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     which=st.sampled_from(PER_SITE),
@@ -81,7 +94,9 @@ def test_a_look_always_comes_round_later_and_within_reason(
     assert resource is not None
     row = msgspec.structs.replace(PLAIN, latitude=latitude, longitude=10.0, timezone=zone)
     then = planner.next_due(resource, row, at, planner.Budget(stretch))
-    assert at < then <= at + resource.every_s * stretch * 1.05 + 3 * DAY_S
+    # Pauses run by day only, which is a quarter of one at least; all but what is seen first is asked more seldom.
+    slowest = stretch * min(stretch, planner.LESSER) / planner.LEAST_DAYLIGHT
+    assert at < then <= at + resource.every_s * slowest * 1.05 + 3 * DAY_S
 
 
 @pytest.mark.parametrize("vendor", CURVED)

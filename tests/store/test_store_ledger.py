@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from store_kit import NOW, said
 
 from sungaze.store import Store
-from sungaze.store.ledger import LEASE_S, MINUTE_S, Window, window_span
+from sungaze.store.ledger import LEASE_S, MINUTE_S, Heard, Window, window_span
 
 Runs = Callable[..., "subprocess.Popen[str]"]
 MINUTE, MONTH = Window("minute", 3), Window("month", 10)
@@ -304,3 +304,104 @@ def test_a_killed_process_holds_its_slot_no_longer_than_its_lease(path: Path, st
     process.kill()
     assert store.ledger.take("login:1", 1, "next", time.time()) is None
     assert store.ledger.take("login:1", 1, "next", time.time() + 3_600) == 0
+
+
+# -- the user's cap and the vendor's count ----------------------------------------------------------------------------
+
+
+def test_a_cap_is_kept_until_it_is_taken_back(store: Store) -> None:
+    store.ledger.set_caps(SCOPE, {"month": 20_000, "day": 5}, NOW)
+    store.ledger.set_caps(SCOPE, {"day": None}, NOW)
+    assert store.ledger.caps(SCOPE) == {"month": 20_000}
+    assert store.ledger.caps("enphase:other") == {}
+
+
+def test_another_application_on_the_same_key_raises_our_minute(store: Store) -> None:
+    spend(store, NOW, MINUTE)
+    store.ledger.hear(SCOPE, [MINUTE], [Heard("minute", 3, 0)], NOW)
+    assert used(store, MINUTE, NOW) == 3
+    assert not spend(store, NOW + 30, MINUTE)
+    assert spend(store, NOW + MINUTE_S, MINUTE)
+
+
+def test_a_minute_that_the_vendor_begins_anew_does_not_lower_ours(store: Store) -> None:
+    for _ in range(3):
+        spend(store, NOW, MINUTE)
+    store.ledger.hear(SCOPE, [MINUTE], [Heard("minute", 3, 3)], NOW + 1)
+    assert used(store, MINUTE, NOW + 1) == 3
+
+
+@pytest.mark.parametrize(("remaining", "ours"), [(9, 1), (2, 8), (0, 10)])
+def test_a_month_is_corrected_in_both_directions(store: Store, remaining: int, ours: int) -> None:
+    for _ in range(5):
+        spend(store, NOW, MONTH)
+    store.ledger.hear(SCOPE, [MONTH], [Heard("month", 10, remaining)], NOW)
+    assert used(store, MONTH, NOW) == ours
+
+
+def test_a_month_that_is_spent_at_a_limit_lower_than_ours_is_spent(store: Store) -> None:
+    store.ledger.hear(SCOPE, [MONTH], [Heard("month", 7, 0)], NOW)
+    assert store.ledger.spend(SCOPE, [MONTH], NOW) == window_span("month", NOW)[1]
+
+
+def test_what_a_vendor_says_of_a_window_that_we_do_not_keep_changes_nothing(store: Store) -> None:
+    store.ledger.hear(SCOPE, [MINUTE], [Heard("day", 5, 0), Heard("minute", -1, 0)], NOW)
+    assert used(store, MINUTE, NOW) == 0
+    assert spend(store, NOW, MINUTE)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    limit=st.integers(1, 6),
+    steps=st.lists(st.tuples(st.integers(0, 3), st.integers(5, 55), st.integers(0, 4)), max_size=40),
+)
+def test_a_key_that_others_use_too_is_never_over_once_its_answers_are_heard(
+    store: Store, limit: int, steps: list[tuple[int, int, int]]
+) -> None:
+    store.database.execute("DELETE FROM call")
+    window, now = Window("minute", limit), float(NOW // 60 * 60)
+    counts: Counter[int] = Counter()
+    for minutes, second, foreign in steps:
+        now = max(now, now // 60 * 60 + 60 * minutes + second)
+        minute = int(now // 60)
+        if spend(store, now, window):
+            counts[minute] += 1
+        # What others spend after our last answer cannot be known before the next one: it is heard here at once.
+        counts[minute] += min(foreign, max(0, limit - counts[minute]))
+        left = max(0, limit - counts[minute])
+        store.ledger.hear(SCOPE, [window], [Heard("minute", limit, left, by_clock=True)], now)
+    assert max(counts.values(), default=0) <= limit
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    windows=st.lists(
+        st.builds(Window, st.sampled_from(["minute", "day", "month"]), st.integers(0, 9)),
+        max_size=3, unique_by=lambda w: w.window,
+    ),
+    steps=st.lists(st.sampled_from([0.0, 1.0, 31.0, 62.0, 3_600.0, 86_400.0, 31 * 86_400.0]), max_size=50),
+)  # fmt: skip
+def test_minute_day_and_month_hold_together(store: Store, windows: list[Window], steps: list[float]) -> None:
+    for table in ("call", "quota"):
+        store.database.execute(f"DELETE FROM {table}")
+    now, made = float(NOW), list[float]()
+    for step in steps:
+        now += step
+        until = store.ledger.spend(SCOPE, windows, now)
+        if until is None:
+            made.append(now)
+        else:
+            assert until > now
+    for window in windows:
+        if window.window == "minute":
+            assert all(sum(at - 60 < other <= at for other in made) <= window.limit for at in made)
+        else:
+            spans = Counter(window_span(window.window, at) for at in made)
+            assert max(spans.values(), default=0) <= window.limit
+
+
+def test_looks_for_the_screen_are_counted_by_the_day_and_beside_the_quota(store: Store) -> None:
+    store.ledger.note_screen(SCOPE, NOW)
+    store.ledger.note_screen(SCOPE, NOW)
+    assert (store.ledger.screen_used(SCOPE, NOW), used(store, MONTH, NOW)) == (2, 0)
+    assert store.ledger.screen_used(SCOPE, NOW + 86_400) == 0

@@ -9,8 +9,8 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sungaze.vendors import _cps
-from sungaze.vendors._cps import Batch, Complaint, Known
+from sungaze.vendors import _cps_messages
+from sungaze.vendors._cps_messages import Batch, Complaint, Known
 
 SENT = int(datetime.fromisoformat("2026-10-05T18:30:04+00:00").timestamp())
 TS = SENT - 4
@@ -59,10 +59,10 @@ def bent(**values: Any) -> dict[str, Any]:
     return message
 
 
-def read(message: Any, *, now: float = NOW, known: Known = _cps.NOTHING_KNOWN, **options: Any) -> Batch:
+def read(message: Any, *, now: float = NOW, known: Known = _cps_messages.NOTHING_KNOWN, **options: Any) -> Batch:
     """The one batch that a message brings."""
     body = message if isinstance(message, bytes) else json.dumps(message).encode()
-    (found,) = _cps.read_message(body, now=now, known=known, **options)
+    (found,) = _cps_messages.read_message(body, now=now, known=known, **options)
     assert isinstance(found, Batch), found
     return found
 
@@ -70,7 +70,7 @@ def read(message: Any, *, now: float = NOW, known: Known = _cps.NOTHING_KNOWN, *
 def complaint(message: Any, *, now: float = NOW, **options: Any) -> Complaint:
     """The one complaint that a message ends in."""
     body = message if isinstance(message, bytes) else json.dumps(message).encode()
-    (found,) = _cps.read_message(body, now=now, **options)
+    (found,) = _cps_messages.read_message(body, now=now, **options)
     assert isinstance(found, Complaint), found
     return found
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -15,9 +16,9 @@ from sungaze.emulators import Emulator, World, serve
 from sungaze.emulators._cps_modbus import ModbusServer
 from sungaze.emulators._cps_registers import Switches
 from sungaze.emulators.cps import Cps as CpsService
-from sungaze.errors import Changed, NeedsReconnect, NotEntitled, Unavailable
-from sungaze.model import METRICS, DeviceStatus, DeviceType, Severity, Span
-from sungaze.vendors import _cps, _modbus, _sunspec
+from sungaze.errors import Changed, NeedsReconnect, Unavailable
+from sungaze.model import METRICS, AlertFacts, DeviceStatus, DeviceType, Severity, SiteStatus, Span
+from sungaze.vendors import _modbus, _sunspec, cps
 from sungaze.vendors._contract import Access, Answer, SiteRef
 from sungaze.vendors._modbus import Gateway, NoSuchRegister, UnitAsleep, UnitBusy, units_of
 
@@ -53,14 +54,14 @@ def gateway(server: ModbusServer) -> Iterator[Gateway]:
 
 def access_of(emulator: Emulator, method: str = "modbus", **changed: str) -> Access:
     return Access(
-        method=method, plan=_cps.VENDOR.plans[0], credentials=emulator.credentials | changed, session=None,  # type: ignore[arg-type]  # HTTP has no part in it
+        method=method, plan=cps.VENDOR.plans[0], credentials=emulator.credentials | changed, session=None,  # type: ignore[arg-type]  # HTTP has no part in it
         recall=dict, remember=lambda _: None, login_lease=lambda: None, now=lambda: float(NOON),
     )  # fmt: skip
 
 
 def look(emulator: Emulator, timezone: str | None = None, **changed: str) -> Answer:
     site = SiteRef(vendor_site_id="EX-SITE-1", timezone=timezone)
-    return _cps.CONNECTOR.fetch(access_of(emulator, **changed), "state", site, Span(NOON - 60, NOON))
+    return cps.CONNECTOR.fetch(access_of(emulator, **changed), "state", site, Span(NOON - 60, NOON))
 
 
 def values(answer: Answer, device: str) -> dict[str, float]:
@@ -129,34 +130,45 @@ def test_sentinels_are_missing_and_never_zero(
     assert not values(answer, "")
 
 
+def folded(answer: Answer, known: Sequence[AlertFacts] = ()) -> list[AlertFacts]:
+    assert answer.fold is not None
+    return answer.fold(known)
+
+
 def test_faults_of_both_maps_become_alerts(emulator: Emulator, server: ModbusServer) -> None:
     server.switches = Switches(warning=0b10, faults=(0, 0b1000, 0, 0, 0), mode=0x8800)
     answer = look(emulator)
-    assert answer.alerts
-    assert answer.alerts_complete
-    found = {one.code: one for one in answer.alerts if one.vendor_device_id == server.view.serials[0]}
+    raised = folded(answer)
+    found = {one.code: one for one in raised if one.vendor_device_id == server.view.serials[0]}
     assert set(found) == {"W.1", "F1.3", "Derate"}
     assert found["F1.3"].severity is Severity.ERROR
     assert answer.devices
     assert answer.devices[0].status is DeviceStatus.FAULT
+    assert answer.sites[0].status is SiteStatus.FAULT
     server.switches = Switches(own_map=False, evt1=(1 << 7) | 1)
-    again = look(emulator)
-    assert {one.code for one in again.alerts or ()} == {"Evt1.0", "Evt1.7"}
-    assert look(emulator).alerts == again.alerts, "the same bit keeps its name from look to look"
+    again = folded(look(emulator))
+    assert {one.code for one in again} == {"Evt1.0", "Evt1.7"}
+    assert not folded(look(emulator), again), "the same bit is the same alarm from look to look"
+    server.switches = Switches(own_map=False)
+    assert all(one.resolved_at for one in folded(look(emulator), again))
 
 
 def test_a_sleeping_unit_is_left_out_and_no_alert_is_resolved_by_its_silence(
     emulator: Emulator, server: ModbusServer
 ) -> None:
-    server.switches.asleep = {2}
+    server.switches = Switches(warning=0b10)
+    raised = folded(look(emulator))
+    assert len(raised) == 2
+    server.switches = Switches(asleep={2})
     answer = look(emulator)
     assert values(answer, server.view.serials[0])
     assert not values(answer, server.view.serials[1])
-    assert not answer.alerts_complete
+    assert {one.vendor_device_id for one in folded(answer, raised)} == {server.view.serials[0]}
     server.switches.asleep = {1, 2}
     nothing = look(emulator)
     assert not nothing.readings
     assert nothing.sites[0].communication is None
+    assert not folded(nothing, raised)
 
 
 def test_a_unit_that_speaks_nothing_known_is_left_out_and_the_sum_with_it(
@@ -171,20 +183,31 @@ def test_a_unit_that_speaks_nothing_known_is_left_out_and_the_sum_with_it(
 
 def test_the_probe_says_what_answers(emulator: Emulator, server: ModbusServer) -> None:
     server.switches.asleep = {2}
-    seen = _cps.CONNECTOR.probe(access_of(emulator))
+    seen = cps.CONNECTOR.probe(access_of(emulator))
     assert (seen.total, seen.sites[0].vendor_site_id) == (1, "EX-SITE-1")
     assert "1 inverters answer, 1 are asleep" in seen.notes[0]
-    listed = _cps.CONNECTOR.list_sites(access_of(emulator, site=""))
+    listed = cps.CONNECTOR.list_sites(access_of(emulator, site=""))
     assert listed.complete
     assert listed.sites[0].vendor_site_id == f"127.0.0.1:{server.port}"
-    assert _cps.CONNECTOR.chunks("state", Span(1, 2)) == [Span(1, 2)]
+    assert cps.CONNECTOR.chunks("state", Span(1, 2)) == [Span(1, 2)]
 
 
-@pytest.mark.parametrize("method", ["mqtt", "push"])
-def test_the_cloud_is_closed_in_words(emulator: Emulator, method: str) -> None:
-    for call in (_cps.CONNECTOR.probe, _cps.CONNECTOR.list_sites):
-        with pytest.raises(NotEntitled, match="until CPS has let you in"):
-            call(access_of(emulator, method))
+def test_the_cloud_says_what_is_still_needed_and_is_no_error(emulator: Emulator) -> None:
+    asked = access_of(emulator, "cloud", company="Invented Solar", onboarding="requested", auth="OAuth")
+    probe = cps.CONNECTOR.probe(asked)
+    assert "requested" in probe.blocked
+    assert "a sandbox account" in probe.blocked
+    assert "the kind of login" not in probe.blocked
+    live = access_of(emulator, "cloud", company="Invented Solar", onboarding="live")
+    assert "nothing is missing" in cps.CONNECTOR.probe(live).blocked
+    with pytest.raises(NeedsReconnect, match="not_requested"):
+        cps.CONNECTOR.probe(access_of(emulator, "cloud", company="Invented Solar", onboarding="soon"))
+
+
+def test_a_secret_that_can_be_guessed_is_refused(emulator: Emulator) -> None:
+    with pytest.raises(NeedsReconnect, match="16 characters"):
+        cps.CONNECTOR.probe(access_of(emulator, "push", secret="short"))
+    assert cps.CONNECTOR.probe(access_of(emulator, "push", secret="a-secret-of-some-length")).notes
 
 
 @pytest.mark.parametrize(
@@ -255,10 +278,10 @@ def test_a_late_answer_is_never_taken_for_the_next_one_s(gateway: Gateway, serve
 def test_a_gateway_that_answers_for_nobody_is_unavailable(emulator: Emulator, server: ModbusServer) -> None:
     server.switches.busy = 1_000
     with Gateway(server.host, server.port, pause=lambda s: None) as gateway, pytest.raises(Unavailable):
-        _cps.sweep(gateway, range(1, 3))
+        cps.sweep(gateway, range(1, 3))
     server.switches.busy = 3
     with Gateway(server.host, server.port, pause=lambda s: None) as gateway:
-        found = _cps.sweep(gateway, range(1, 3))
+        found = cps.sweep(gateway, range(1, 3))
     assert [one.unit for one in found.read] == [2]
     assert len(found.left_out) == 1
 
@@ -321,7 +344,7 @@ def test_a_scale_that_is_not_available_makes_the_value_so() -> None:
 
 
 def own(**changed: Any) -> bytes:
-    room = _cps.resources.files("sungaze.vendors")
+    room = resources.files("sungaze.vendors")
     return json.dumps(json.loads((room / "cps-403x.json").read_bytes()) | changed).encode()
 
 
@@ -353,10 +376,10 @@ def test_a_loaded_table_gives_the_display_s_code_and_keeps_the_bit_as_name() -> 
      ("SCA100KTL-DO", False), ("", False), ("XSCA60KTL", False)],
 )  # fmt: skip
 def test_registers_of_one_family_are_not_read_as_another_s(model: str, fits: bool) -> None:
-    assert _cps.register_maps()[0].fits(model) is fits
+    assert cps.register_maps()[0].fits(model) is fits
 
 
 def test_the_door_knows_no_way_to_write() -> None:
     assert not [name for name in dir(Gateway) if "write" in name]
-    assert "write_" not in (_cps.resources.files("sungaze.vendors") / "_modbus.py").read_text()
+    assert "write_" not in (resources.files("sungaze.vendors") / "_modbus.py").read_text()
     assert _modbus.MOST_REGISTERS == 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -42,6 +43,8 @@ def publish(mosquitto: Mosquitto) -> Iterator[Callable[..., None]]:
             client.connect("127.0.0.1", mosquitto.port)
             client.loop_start()
             clients.append(client)
+        # The gateway's own connection may come back later than ours does.
+        until(clients[0].is_connected)
         for sent in [clients[0].publish(topic, payload, qos=1, retain=retain) for payload in payloads]:
             sent.wait_for_publish(10)
 
@@ -150,6 +153,7 @@ def test_no_broker_and_a_broker_that_says_nothing_are_unavailable(mosquitto: Mos
     assert mosquitto.port == port
     with pytest.raises(Unavailable):
         Subscriber(broker_of(mosquitto, tls=True), ("x",), Taken()).start()
+    gc.collect()
 
 
 def test_an_authority_file_that_is_none_is_told(mosquitto: Mosquitto, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -10,8 +11,18 @@ from cps_messages import DOCUMENT, GATEWAY, NOW, SENT, SN, TELEMETRY, TS, bent, 
 
 from sungaze import clock
 from sungaze.model import METRICS, DeviceStatus, DeviceType, Severity
-from sungaze.vendors import _cps
-from sungaze.vendors._cps import Batch, Complaint, Condition, Heard, Known, MessageKey, MessageKind, Order, Skew
+from sungaze.vendors import _cps_mapping, _cps_messages, cps
+from sungaze.vendors._cps_messages import (
+    Batch,
+    Complaint,
+    Condition,
+    Heard,
+    Known,
+    MessageKey,
+    MessageKind,
+    Order,
+    Skew,
+)
 
 
 def test_the_page_s_example_is_read_into_canonical_values() -> None:
@@ -154,7 +165,7 @@ def test_a_message_that_speaks_for_another_gateway_is_refused() -> None:
 
 
 def test_an_array_of_envelopes_is_read_one_by_one() -> None:
-    found = _cps.read_message(json.dumps([TELEMETRY, 3]).encode(), now=NOW)
+    found = _cps_messages.read_message(json.dumps([TELEMETRY, 3]).encode(), now=NOW)
     assert isinstance(found[0], Batch)
     assert isinstance(found[1], Complaint)
 
@@ -196,7 +207,7 @@ def test_a_stamp_is_read_in_every_form_and_a_naive_one_in_the_gateway_s_fixed_of
     [("GMT -6", -6.0), ("GMT+5:30", 5.5), ("gmt", 0.0), ("UTC-03:30", -3.5), ("+9", 9.0), ("America/Denver", None)],
 )
 def test_a_zone_is_a_fixed_offset_unless_it_is_a_name(text: str, hours: float | None) -> None:
-    zone = _cps.fixed_zone(text)
+    zone = _cps_messages.fixed_zone(text)
     assert zone is not None
     if hours is not None:
         offset = zone.utcoffset(None)
@@ -235,7 +246,7 @@ def test_a_clock_five_minutes_behind_is_taken_as_given_and_marked() -> None:
     batch = read(telemetry(sent_at="2026-10-05T18:25:04Z"), known=Known(heard=heard))
     assert batch.skew.word == "skewed"
     assert batch.newest == TS
-    (alert,) = _cps.fold_alerts([], batch.conditions[:1])
+    (alert,) = _cps_messages.fold_alerts([], batch.conditions[:1])
     assert (alert.code, alert.severity, alert.vendor_device_id) == ("CPS-CLOCK", Severity.WARNING, GATEWAY)
 
 
@@ -253,13 +264,13 @@ def test_a_clock_years_off_is_set_aside() -> None:
 
 def test_a_slow_clock_is_called_a_day_off_only_by_three_that_agree() -> None:
     day = 2 * 86_400
-    assert _cps.clock_skew([Heard(day, 0)]).word == "unknown"
-    assert _cps.clock_skew([Heard(day + 300 * n, 300 * n) for n in range(3)]).word == "refused"
+    assert _cps_messages.clock_skew([Heard(day, 0)]).word == "unknown"
+    assert _cps_messages.clock_skew([Heard(day + 300 * n, 300 * n) for n in range(3)]).word == "refused"
 
 
 def test_messages_that_waited_in_a_queue_say_nothing_of_the_clock() -> None:
     backlog = [Heard(200_000 + n, 300 * n) for n in range(5)]
-    assert _cps.clock_skew(backlog).word == "unknown"
+    assert _cps_messages.clock_skew(backlog).word == "unknown"
     batch = read(TELEMETRY, now=NOW + 3 * 86_400, known=Known(heard=()))
     assert batch.newest == TS, "three days in the broker's queue: nothing is lost"
 
@@ -268,7 +279,7 @@ def test_messages_that_waited_in_a_queue_say_nothing_of_the_clock() -> None:
     ("late", "word"), [(0, "fine"), (120, "fine"), (121, "skewed"), (86_400, "skewed"), (-90_000, "refused")]
 )
 def test_the_classes_of_skew_have_the_page_s_bounds(late: float, word: str) -> None:
-    assert _cps.clock_skew([Heard(1e9 + 300 * n + late, 1e9 + 300 * n) for n in range(5)]) == Skew(word, late)
+    assert _cps_messages.clock_skew([Heard(1e9 + 300 * n + late, 1e9 + 300 * n) for n in range(5)]) == Skew(word, late)
 
 
 def test_backfill_is_left_out_of_the_clock_s_account() -> None:
@@ -277,19 +288,19 @@ def test_backfill_is_left_out_of_the_clock_s_account() -> None:
 
 
 def test_order_tells_losses_and_restarts() -> None:
-    assert _cps.lost_between(None, Order(1, 5)) == (0, False)
-    assert _cps.lost_between(Order(1, 5), Order(1, 6)) == (0, False)
-    assert _cps.lost_between(Order(1, 5), Order(1, 9)) == (3, False)
-    assert _cps.lost_between(Order(1, 5), Order(1, 4)) == (0, False)
-    assert _cps.lost_between(Order(1, 5), Order(2, 0)) == (0, True)
+    assert _cps_messages.lost_between(None, Order(1, 5)) == (0, False)
+    assert _cps_messages.lost_between(Order(1, 5), Order(1, 6)) == (0, False)
+    assert _cps_messages.lost_between(Order(1, 5), Order(1, 9)) == (3, False)
+    assert _cps_messages.lost_between(Order(1, 5), Order(1, 4)) == (0, False)
+    assert _cps_messages.lost_between(Order(1, 5), Order(2, 0)) == (0, True)
     assert Order(2, 0) > Order(1, 99)
 
 
 def test_a_gateway_is_silent_after_three_intervals_and_twenty_minutes_at_least() -> None:
-    assert not _cps.is_silent(0, 300, 1_200)
-    assert _cps.is_silent(0, 300, 1_201)
-    assert not _cps.is_silent(0, 1_200, 3_600)
-    assert _cps.is_silent(0, 1_200, 3_601)
+    assert not _cps_messages.is_silent(0, 300, 1_200)
+    assert _cps_messages.is_silent(0, 300, 1_201)
+    assert not _cps_messages.is_silent(0, 1_200, 3_600)
+    assert _cps_messages.is_silent(0, 1_200, 3_601)
 
 
 # -- status, inventory, events, faults -------------------------------------------------------------------------------
@@ -315,20 +326,24 @@ def faulty(fault: Any, ts: str = "2026-10-05T18:30:00Z") -> list[Condition]:
 
 
 def test_fault_bits_rise_and_fall_as_alerts() -> None:
-    raised = _cps.fold_alerts([], faulty({"PFault": 0, "Warn": 2, "Fault": [0, 8, 0, 0, 0]}, "2026-10-05T18:20:00Z"))
+    raised = _cps_messages.fold_alerts(
+        [], faulty({"PFault": 0, "Warn": 2, "Fault": [0, 8, 0, 0, 0]}, "2026-10-05T18:20:00Z")
+    )
     assert {(one.code, one.severity) for one in raised} == {("W.1", Severity.WARNING), ("F1.3", Severity.ERROR)}
     assert {one.timestamp for one in raised} == {TS - 600}
-    assert not _cps.fold_alerts(raised, faulty({"Warn": 2, "Fault": [0, 8]}, "2026-10-05T18:25:00Z")), "nothing new"
-    (cleared,) = _cps.fold_alerts(raised, faulty({"PFault": 0, "Warn": 2, "Fault": [0, 0, 0, 0, 0]}))
+    assert not _cps_messages.fold_alerts(raised, faulty({"Warn": 2, "Fault": [0, 8]}, "2026-10-05T18:25:00Z")), (
+        "nothing new"
+    )
+    (cleared,) = _cps_messages.fold_alerts(raised, faulty({"PFault": 0, "Warn": 2, "Fault": [0, 0, 0, 0, 0]}))
     assert (cleared.code, cleared.resolved_at) == ("F1.3", TS)
 
 
 def test_silence_and_missing_words_resolve_nothing() -> None:
-    raised = _cps.fold_alerts([], faulty({"Warn": 2}, "2026-10-05T18:20:00Z"))
+    raised = _cps_messages.fold_alerts([], faulty({"Warn": 2}, "2026-10-05T18:20:00Z"))
     for fault in (None, {}, {"Warn": None}, {"Warn": "--"}, {"Warn": -1}, {"Fault": [0]}):
-        assert not _cps.fold_alerts(raised, faulty(fault)), fault
+        assert not _cps_messages.fold_alerts(raised, faulty(fault)), fault
     late = faulty({"Warn": 0}, "2026-10-05T18:10:00Z")
-    assert not _cps.fold_alerts(raised, late), "an older report says nothing of a later fault"
+    assert not _cps_messages.fold_alerts(raised, late), "an older report says nothing of a later fault"
 
 
 def event(state: str, /, **changed: Any) -> Batch:
@@ -339,10 +354,10 @@ def event(state: str, /, **changed: Any) -> Batch:
 
 def test_an_event_raises_and_clears_one_alert() -> None:
     batch = event("raised")
-    (raised,) = _cps.fold_alerts([], [one for one in batch.conditions if one.device == SN])
+    (raised,) = _cps_messages.fold_alerts([], [one for one in batch.conditions if one.device == SN])
     assert (raised.code, raised.description, raised.severity) == ("Warn0030", "EEPROM", Severity.WARNING)
     cleared = event("cleared", ts="2026-10-05T18:30:00Z")
-    (resolved,) = _cps.fold_alerts([raised], [one for one in cleared.conditions if one.device == SN])
+    (resolved,) = _cps_messages.fold_alerts([raised], [one for one in cleared.conditions if one.device == SN])
     assert (resolved.vendor_alert_id, resolved.resolved_at) == (raised.vendor_alert_id, TS)
     assert event("raised", **{"class": "Protect"}).conditions[-1].marks[0].severity is Severity.ERROR
 
@@ -383,7 +398,7 @@ def test_retained_telemetry_is_never_fresh() -> None:
 
 
 def topic(kind: str, payload: Any, **options: Any) -> Batch | Complaint:
-    (found,) = _cps.read_topic(f"cps/v1/{GATEWAY}/{kind}", json.dumps(payload).encode(), now=NOW, **options)
+    (found,) = _cps_messages.read_topic(f"cps/v1/{GATEWAY}/{kind}", json.dumps(payload).encode(), now=NOW, **options)
     return found
 
 
@@ -397,9 +412,11 @@ def test_a_status_says_online_and_the_last_will_says_offline() -> None:
     assert isinstance(will, Batch)
     assert will.gateway
     assert not will.gateway.online
-    (alert,) = _cps.fold_alerts([], will.conditions)
+    (alert,) = _cps_messages.fold_alerts([], will.conditions)
     assert (alert.code, alert.vendor_device_id) == ("CPS-COMM", GATEWAY), "on the gateway only"
-    (resolved,) = _cps.fold_alerts([alert], [_cps.comm_condition(GATEWAY, int(NOW) + 60, silent=False)])
+    (resolved,) = _cps_messages.fold_alerts(
+        [alert], [_cps_messages.comm_condition(GATEWAY, int(NOW) + 60, silent=False)]
+    )
     assert resolved.resolved_at == int(NOW) + 60
 
 
@@ -415,10 +432,10 @@ def test_a_status_that_is_none_is_a_complaint(payload: Any) -> None:
 
 
 def test_topics_are_ours_below_the_prefix_only() -> None:
-    assert _cps.topic_of("cps/v1/EX/telemetry") == ("EX", MessageKind.TELEMETRY)
-    assert _cps.topic_of("plant/a/EX/status", "plant/a/") == ("EX", MessageKind.STATUS)
+    assert _cps_messages.topic_of("cps/v1/EX/telemetry") == ("EX", MessageKind.TELEMETRY)
+    assert _cps_messages.topic_of("plant/a/EX/status", "plant/a/") == ("EX", MessageKind.STATUS)
     for strange in ("cps/v1/EX", "cps/v1//status", "cps/v1/EX/command", "x/cps/v1/EX/status", "cps/v1/EX/status/x"):
-        assert _cps.topic_of(strange) is None, strange
+        assert _cps_messages.topic_of(strange) is None, strange
 
 
 # -- the SunSpec document --------------------------------------------------------------------------------------------
@@ -447,13 +464,13 @@ def test_a_document_without_an_id_is_named_by_its_content() -> None:
 
 
 def mapped(**changed: Any) -> bytes:
-    room = _cps.resources.files("sungaze.vendors")
+    room = resources.files("sungaze.vendors")
     return json.dumps(json.loads((room / "cps-assumed-1.json").read_bytes()) | changed).encode()
 
 
 def test_the_mapping_file_is_valid_and_of_the_schema_that_it_says() -> None:
-    assert list(_cps.maps()) == ["cps-assumed/1"]
-    assert _cps.payload_map(mapped(schema="x")).schema == "x"
+    assert list(_cps_mapping.maps()) == ["cps-assumed/1"]
+    assert _cps_mapping.payload_map(mapped(schema="x")).schema == "x"
 
 
 @pytest.mark.parametrize(
@@ -471,11 +488,11 @@ def test_the_mapping_file_is_valid_and_of_the_schema_that_it_says() -> None:
 )  # fmt: skip
 def test_a_mapping_that_cannot_be_used_is_refused_at_the_start(changed: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"mapping|path|bit"):
-        _cps.payload_map(mapped(**changed))
+        _cps_mapping.payload_map(mapped(**changed))
 
 
 def test_a_true_schema_drops_in_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = _cps.payload_map(
+    other = _cps_mapping.payload_map(
         mapped(
             schema="cps/7",
             match={"path": "$.v", "equals": "cps/7"},
@@ -483,7 +500,7 @@ def test_a_true_schema_drops_in_as_a_file(monkeypatch: pytest.MonkeyPatch) -> No
             metrics={"ac_power_w": {"path": "$.p", "unit": "W"}},
         )
     )
-    monkeypatch.setattr(_cps, "maps", lambda: {"cps/7": other})
+    monkeypatch.setattr(_cps_messages, "maps", lambda: {"cps/7": other})
     message = telemetry(v="cps/7", data={"rows": [{"sn": SN, "type": "inverter", "ts": TS, "p": 5}]})
     assert values(read(message), SN) == {"ac_power_w": 5}
 
@@ -491,23 +508,17 @@ def test_a_true_schema_drops_in_as_a_file(monkeypatch: pytest.MonkeyPatch) -> No
 # -- the rest --------------------------------------------------------------------------------------------------------
 
 
-def test_energy_counted_only_at_night_can_be_had_from_power() -> None:
-    points = [(n * 300, 6_000.0) for n in range(13)]
-    assert _cps.energy_of_power(points) == pytest.approx(6_000)
-    assert _cps.energy_of_power([(0, 1_000.0), (7_200, 1_000.0)]) == 0
-
-
 @pytest.mark.parametrize(
     ("model", "watts"),
     [("SCA60KTL-DO/US-480", 60_000), ("CPS SCA25KTL-DO-R/US-480", 25_000), ("RG meter", None), ("0KTL", None)],
 )
 def test_a_model_s_name_holds_its_rating(model: str, watts: float | None) -> None:
-    assert _cps.rated_w_of(model) == watts
+    assert _cps_messages.rated_w_of(model) == watts
 
 
 def test_onboarding_tells_what_is_still_needed() -> None:
-    assert _cps.still_needed(_cps.Onboarding.NOT_REQUESTED, {})[0].startswith("a request to CPS")
-    needed = _cps.still_needed(_cps.Onboarding.SANDBOX, {"base_url": "https://x.example", "auth": " "})
+    assert cps.still_needed(cps.Onboarding.NOT_REQUESTED, {})[0].startswith("a request to CPS")
+    needed = cps.still_needed(cps.Onboarding.SANDBOX, {"base_url": "https://x.example", "auth": " "})
     assert "the API's address" not in needed
     assert "the kind of login (key and secret, OAuth, signature)" in needed
-    assert not _cps.still_needed(_cps.Onboarding.LIVE, {})
+    assert not cps.still_needed(cps.Onboarding.LIVE, {})

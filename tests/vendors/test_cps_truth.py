@@ -21,8 +21,8 @@ from sungaze.emulators._hash import unit
 from sungaze.emulators.cps import Cps as CpsService
 from sungaze.emulators.faults import Faults
 from sungaze.model import METRICS, Reading
-from sungaze.vendors import _cps
-from sungaze.vendors._cps import Batch, Complaint, Known, MessageKind
+from sungaze.vendors import _cps_messages
+from sungaze.vendors._cps_messages import Batch, Complaint, Known, MessageKind
 from sungaze.vendors._mqtt import Broker, Subscriber
 
 WORLD = World(seed=3, sites=2, panels=40)
@@ -34,11 +34,11 @@ def sender(k: int = 0, **faults: float) -> Sender:
     return Sender(GatewayView(WORLD, WORLD.site("cps", k)), Faults(OWN_FAULTS, faults, 3))
 
 
-def taken(messages: list[tuple[int, Message]], known: Known = _cps.NOTHING_KNOWN) -> list[Batch | Complaint]:
+def taken(messages: list[tuple[int, Message]], known: Known = _cps_messages.NOTHING_KNOWN) -> list[Batch | Complaint]:
     found: list[Batch | Complaint] = []
     for at, message in messages:
         kind = MessageKind(message.kind)
-        found += _cps.read_message(
+        found += _cps_messages.read_message(
             message.body, now=at + 6.0, known=known, gateway=sender().serial, kind=kind, retained=message.retained,
             content_type=message.content_type, message_id=message.msg_id,
         )  # fmt: skip
@@ -112,7 +112,7 @@ def test_a_backfill_is_the_truth_s_quarter_hours() -> None:
 def test_a_gateway_s_restart_and_losses_are_told() -> None:
     batches = [one for one in taken(day_of(sender(drop=0.2))) if isinstance(one, Batch)]
     orders = [one.order for one in batches if one.order]
-    lost = sum(_cps.lost_between(a, b)[0] for a, b in pairwise(orders))
+    lost = sum(_cps_messages.lost_between(a, b)[0] for a, b in pairwise(orders))
     assert lost > 5
     assert lost + len(orders) in range(STEPS - 5, STEPS + 1)
 
@@ -131,7 +131,7 @@ def test_by_a_real_broker_the_same_comes_in_with_the_last_will_and_the_inventory
     seen: list[Batch] = []
 
     def take(topic: str, payload: bytes, retained: bool) -> None:
-        for one in _cps.read_topic(topic, payload, now=float(NOON + 900), retained=retained):
+        for one in _cps_messages.read_topic(topic, payload, now=float(NOON + 900), retained=retained):
             assert isinstance(one, Batch), one
             seen.append(one)
 
@@ -158,7 +158,9 @@ def test_by_a_real_broker_the_same_comes_in_with_the_last_will_and_the_inventory
 def test_secrets_stand_in_no_word_of_a_push(emulator: Emulator) -> None:
     service = emulator.service
     assert isinstance(service, CpsService)
-    refusal = _cps.check_push({"X-CPS-Signature": "sha256=0", "X-CPS-Timestamp": "1"}, b"{}", service.secret, 0.0)
+    refusal = _cps_messages.check_push(
+        {"X-CPS-Signature": "sha256=0", "X-CPS-Timestamp": "1"}, b"{}", service.secret, 0.0
+    )
     assert service.secret not in repr(refusal)
     assert service.secret not in json.dumps(emulator.credentials)
 
@@ -184,9 +186,9 @@ def test_any_mix_of_faults_ends_in_true_values_or_in_reasons(mix: int) -> None:
         if row.interval_s == 300
     }
     for at, message in day_of(source, STEPS - 12):
-        for found in _cps.read_message(message.body, now=at + 6.0, content_type=message.content_type):
+        for found in _cps_messages.read_message(message.body, now=at + 6.0, content_type=message.content_type):
             if isinstance(found, Complaint):
-                assert found.reason in _cps.REFUSED
+                assert found.reason in _cps_messages.REFUSED
                 continue
             for reading in found.readings:
                 key = (reading.vendor_device_id, reading.timestamp)

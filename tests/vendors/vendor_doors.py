@@ -58,6 +58,7 @@ class Door:
         credentials: Mapping[str, str],
         clock: Hands,
         *,
+        method: str | None = None,
         plan: str | None = None,
         calls: int = 10_000,
         memory: Mapping[str, str] | None = None,
@@ -68,12 +69,13 @@ class Door:
         self.memory = dict(memory or {})
         self.client = open_client(base_url)
         self.session = HttpSession(self.connector.vendor.name, self.client, spend=self._spend, slot=self._slot)
-        method = self.connector.vendor.methods[0]
-        chosen = self.connector.vendor.plan(plan or method.plans[0])
+        way = self.connector.vendor.method(method) if method else self.connector.vendor.methods[0]
+        assert way is not None
+        chosen = self.connector.vendor.plan(plan or way.plans[0])
         assert chosen is not None
         self._lease = threading.Lock()
         self.access = Access(
-            method=method.id,
+            method=way.id,
             plan=chosen,
             credentials=dict(credentials),
             session=self.session,

@@ -49,12 +49,23 @@ export function anAccount(changes: Partial<Account> = {}): Account {
     last_fetch_at: 1_795_500_000,
     next_look_at: 1_795_501_000,
     quotas: [
-      { window: 'minute', used: 3, limit: 300, left: 297, resets_at: null, forecast: null },
-      { window: 'month', used: 152, limit: 10_000, left: 9848, resets_at: 1_796_083_200, forecast: 196 },
+      {
+        window: 'minute', used: 3, limit: 300, left: 297, resets_at: null, forecast: null, vendor_limit: 300, included: 300,
+        price_usd: 0, capped: false, spent_usd: 0, forecast_usd: 0,
+      },
+      {
+        window: 'month', used: 152, limit: 10_000, left: 9848, resets_at: 1_796_083_200, forecast: 196,
+        vendor_limit: 1_500_000, included: 10_000, price_usd: 0.005, capped: false, spent_usd: 0, forecast_usd: 0,
+      },
     ],
     backfill: { done: 30, total: 48, calls_left: 18, complete_at: 1_795_510_000, state: 'running' },
     history_from: 1_792_821_600,
     base_url: null,
+    way: 'ask',
+    listening_since: null,
+    push_path: null,
+    refused: 0,
+    advice: '',
     ...changes,
   };
 }
@@ -72,11 +83,13 @@ export function aVendor(changes: Partial<Vendor> = {}): Vendor {
         label: 'Key',
         about: 'Sees every site.',
         fields: [
-          { name: 'api_key', label: 'API key', help: 'From the console.', secret: true, required: true },
-          { name: 'user', label: 'User', help: '', secret: false, required: false },
+          { name: 'api_key', label: 'API key', help: 'From the console.', secret: true, required: true, once: false },
+          { name: 'user', label: 'User', help: '', secret: false, required: false, once: false },
         ],
         plans: ['free', 'paid'],
         consent: '',
+        return_address: '',
+        way: 'ask',
       },
     ],
     plans: [

@@ -22,6 +22,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/accounts/grant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** BeginGrant */
+        post: operations["beginGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/accounts/grant/{grant_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetGrant */
+        get: operations["getGrant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/accounts/probe": {
         parameters: {
             query?: never;
@@ -51,6 +85,41 @@ export interface paths {
         post?: never;
         /** DisconnectAccount */
         delete: operations["disconnectAccount"];
+        options?: never;
+        head?: never;
+        /** Asynccallable */
+        patch: operations["updateAccount"];
+        trace?: never;
+    };
+    "/api/accounts/{account_id}/backfill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** BackfillAccount */
+        post: operations["backfillAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/accounts/{account_id}/budget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetBudget */
+        get: operations["getBudget"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -346,6 +415,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/push/cps/{account_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * PushMessages
+         * @description A gateway's own push (vendors/cps.md 4): JSON or SunSpec XML, signed with the account's secret.
+         */
+        post: operations["pushMessages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -356,6 +445,8 @@ export interface components {
         };
         /** AccountOut */
         AccountOut: {
+            /** @default  */
+            advice: string;
             backfill: components["schemas"]["BackfillOut"];
             base_url: string | null;
             created_at: number;
@@ -363,14 +454,26 @@ export interface components {
             id: number;
             label: string;
             last_fetch_at: number | null;
+            listening_since?: number | null;
             method: string;
             next_look_at: number | null;
             plan: string;
+            push_path?: string | null;
             quotas: components["schemas"]["QuotaOut"][];
+            /** @default 0 */
+            refused: number;
             sites: number;
             state: string;
             state_reason: string;
             vendor: string;
+            /** @default ask */
+            way: string;
+        };
+        /** AccountPatch */
+        AccountPatch: {
+            caps: {
+                [key: string]: number | null;
+            };
         };
         /** AlertList */
         AlertList: {
@@ -393,6 +496,22 @@ export interface components {
             status: string;
             timestamp: number;
         };
+        /** BackfillCost */
+        BackfillCost: {
+            begun: boolean;
+            calls: number;
+            complete_at: number | null;
+            message: string;
+            sites: number;
+            usd: number;
+        };
+        /** BackfillIn */
+        BackfillIn: {
+            depth: string;
+            /** @default false */
+            estimate: boolean;
+            from: string;
+        };
         /** BackfillOut */
         BackfillOut: {
             calls_left: number;
@@ -400,6 +519,21 @@ export interface components {
             done: number;
             state: string;
             total: number;
+        };
+        /** BudgetOut */
+        BudgetOut: {
+            account_id: number;
+            advice: string;
+            favoured: number;
+            larger: components["schemas"]["ServiceOut"] | null;
+            now: components["schemas"]["ServiceOut"];
+            per_day: number | null;
+            quotas: components["schemas"]["QuotaOut"][];
+            screen_share: number | null;
+            screen_used: number;
+            sites: number;
+            stretch: number;
+            wanted_per_day: number;
         };
         /** CellOut */
         CellOut: {
@@ -419,6 +553,7 @@ export interface components {
             credentials: {
                 [key: string]: string;
             };
+            grant?: string | null;
             label?: string | null;
             method?: string | null;
             plan?: string | null;
@@ -451,6 +586,8 @@ export interface components {
             help: string;
             label: string;
             name: string;
+            /** @default false */
+            once: boolean;
             required: boolean;
             secret: boolean;
         };
@@ -475,6 +612,26 @@ export interface components {
                 [key: string]: number;
             };
             yesterday: components["schemas"]["YesterdayOut"];
+        };
+        /** GrantIn */
+        GrantIn: {
+            base_url?: string | null;
+            /** @default true */
+            come_back: boolean;
+            credentials: {
+                [key: string]: string;
+            };
+            method: string;
+            vendor: string;
+        };
+        /** GrantOut */
+        GrantOut: {
+            expires_at: number;
+            id: string;
+            reason: string;
+            redirect_uri: string;
+            state: string;
+            url: string;
         };
         /** Health */
         Health: {
@@ -515,6 +672,10 @@ export interface components {
             id: string;
             label: string;
             plans: string[];
+            /** @default  */
+            return_address: string;
+            /** @default ask */
+            way: string;
         };
         /** MetricOut */
         MetricOut: {
@@ -582,7 +743,11 @@ export interface components {
         };
         /** ProbeOut */
         ProbeOut: {
+            advice: string;
+            age_minutes: number;
             first_calls: number;
+            history_calls: number;
+            history_complete_at: number | null;
             method: string;
             monthly_calls: number;
             monthly_limit: number | null;
@@ -590,6 +755,7 @@ export interface components {
             panels: boolean;
             plan: string;
             sites: components["schemas"]["ProbeSite"][];
+            sites_served: number;
             total: number;
             vendor: string;
         };
@@ -611,11 +777,17 @@ export interface components {
         };
         /** QuotaOut */
         QuotaOut: {
+            capped: boolean;
             forecast: number | null;
+            forecast_usd: number;
+            included: number;
             left: number;
             limit: number;
+            price_usd: number;
             resets_at: number | null;
+            spent_usd: number;
             used: number;
+            vendor_limit: number;
             window: string;
         };
         /** RefreshOut */
@@ -632,6 +804,13 @@ export interface components {
             resolution: string;
             site_id: number;
             unit: string;
+        };
+        /** ServiceOut */
+        ServiceOut: {
+            age_minutes: number;
+            label: string;
+            plan: string;
+            sites_served: number;
         };
         /** SessionIn */
         SessionIn: {
@@ -841,6 +1020,82 @@ export interface operations {
             };
         };
     };
+    beginGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantIn"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                grant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     probeAccount: {
         parameters: {
             query?: never;
@@ -897,6 +1152,125 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    updateAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountPatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    backfillAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackfillIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillCost"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetOut"];
+                };
             };
             /** @description Bad request syntax or unsupported method */
             400: {
@@ -1514,6 +1888,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["VendorList"];
+                };
+            };
+        };
+    };
+    pushMessages: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };

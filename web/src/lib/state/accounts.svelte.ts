@@ -106,6 +106,11 @@ export class Vendors {
 
 export type Probe = Schemas['ProbeOut'];
 type Wish = Schemas['ConnectIn'];
+export type Grant = Schemas['GrantOut'];
+
+const GRANT_MS = 1_000;
+/** What a consent brings back besides what is used once: SolarEdge's site. */
+const BROUGHT = new Set(['site_id']);
 
 /** The connect form: what was chosen and typed, what the vendor showed for it, and what went wrong. */
 export class ConnectForm {
@@ -115,8 +120,10 @@ export class ConnectForm {
   #planId = $state('');
   #probe = $state.raw<Probe | null>(null);
   #probedFor = $state('');
-  #working = $state<'' | 'probe' | 'save'>('');
+  #working = $state<'' | 'probe' | 'save' | 'consent'>('');
   #problem = $state('');
+  #grant = $state.raw<Grant | null>(null);
+  #asked = 0;
   values = $state<Record<string, string>>({});
   label = $state('');
   baseUrl = $state('');
@@ -133,6 +140,8 @@ export class ConnectForm {
     return (this.method?.plans ?? []).flatMap((id) => known.filter((plan) => plan.id === id));
   });
   readonly plan = $derived.by(() => this.plans.find((plan) => plan.id === this.#planId) ?? this.plans[0]);
+  /** Whether the owner agreed in the browser, so that what it brought need not be typed. */
+  readonly granted = $derived.by(() => this.#grant?.state === 'received');
   readonly #wish = $derived.by((): Wish => {
     const credentials: Record<string, string> = {};
     for (const field of this.method?.fields ?? []) {
@@ -147,19 +156,69 @@ export class ConnectForm {
       base_url: this.baseUrl.trim() || null,
       consent: this.consent,
       credentials,
+      grant: this.granted ? (this.#grant?.id ?? null) : null,
     };
   });
   /** What the credential sees, as long as nothing of the form was changed since. */
   readonly probe = $derived.by(() => (this.#probedFor === this.#fingerprint() ? this.#probe : null));
   readonly missing = $derived.by(() =>
-    (this.method?.fields ?? []).filter((field) => field.required && !this.values[field.name]?.trim()),
+    (this.method?.fields ?? []).filter(
+      (field) => field.required && !this.values[field.name]?.trim() && !(this.granted && this.brings(field)),
+    ),
   );
+  /** The fields to be typed before an owner can be asked. */
+  readonly missingForConsent = $derived.by(() => this.missing.filter((field) => !this.brings(field)));
 
   constructor(vendors: Vendors) {
     this.#vendors = vendors;
   }
 
-  get working(): '' | 'probe' | 'save' {
+  get grant(): Grant | null {
+    return this.#grant;
+  }
+
+  /** Asks for the owner's consent and says the page to open; waits for what comes back as long as it may come. */
+  async askConsent(comeBack: boolean): Promise<string | null> {
+    let url: string | null = null;
+    await this.#ask('consent', async () => {
+      const { vendor, method, base_url, credentials } = this.#wish;
+      const body = { vendor, method: method ?? '', base_url, credentials, come_back: comeBack };
+      this.#grant = await data(api.POST('/api/accounts/grant', { body }));
+      url = this.#grant.url;
+    });
+    if (url !== null && comeBack) void this.#await(++this.#asked);
+    return url;
+  }
+
+  /** Stops waiting for a consent. */
+  leave(): void {
+    this.#asked += 1;
+    this.#grant = null;
+  }
+
+  async #await(turn: number): Promise<void> {
+    while (turn === this.#asked && this.#grant?.state === 'pending') {
+      await new Promise((wake) => setTimeout(wake, GRANT_MS));
+      const id = this.#grant?.id;
+      if (turn !== this.#asked || id === undefined) return;
+      try {
+        const found = await data(
+          api.GET('/api/accounts/grant/{grant_id}', { params: { path: { grant_id: id } } }),
+        );
+        if (turn === this.#asked) this.#grant = found;
+      } catch (error) {
+        // Nothing came this time; a consent that is not waited for any more is over.
+        if (error instanceof ApiError && error.status === 404) this.leave();
+      }
+    }
+  }
+
+  /** Whether an owner's consent brings this field. */
+  brings(field: Schemas['FieldOut']): boolean {
+    return Boolean(this.method?.return_address) && (field.once || BROUGHT.has(field.name));
+  }
+
+  get working(): '' | 'probe' | 'save' | 'consent' {
     return this.#working;
   }
 
@@ -173,6 +232,7 @@ export class ConnectForm {
       this.values = {};
       this.consent = false;
       this.#problem = '';
+      this.leave();
     }
     this.#vendorId = wish.vendor;
     this.#methodId = wish.method ?? '';
@@ -180,6 +240,7 @@ export class ConnectForm {
   }
 
   chooseMethod(id: string): void {
+    this.leave();
     this.#methodId = id;
     this.#planId = '';
     this.consent = false;
@@ -213,7 +274,7 @@ export class ConnectForm {
     return JSON.stringify(rest);
   }
 
-  async #ask(what: 'probe' | 'save', act: () => Promise<void>): Promise<void> {
+  async #ask(what: 'probe' | 'save' | 'consent', act: () => Promise<void>): Promise<void> {
     if (this.#working) return;
     this.#working = what;
     this.#problem = '';

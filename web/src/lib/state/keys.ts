@@ -9,5 +9,6 @@ export const keys = {
   series: (id: number, device: number, metric: string, interval: number | null, from: number, to: number) =>
     ['site', id, 'series', device, metric, interval, from, to] as const,
   accounts: () => ['accounts'] as const,
+  budget: (id: number) => ['accounts', id, 'budget'] as const,
   vendors: () => ['vendors'] as const,
 };

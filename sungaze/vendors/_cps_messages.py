@@ -1,10 +1,7 @@
-"""CPS (Chint Power Systems): what its gateways push by MQTT or HTTPS, and their inverters by Modbus/TCP.
-
-Facts: vendors/cps.md. CPS's own cloud is closed until CPS has let the user in; the gateway's push and Modbus are not.
-Every shape of a pushed message is [assumed] and stands in a mapping file beside this one (`cps-assumed-1.json`), so
-that the true one drops in without code. An inverter's DC inputs are child devices `<serial>:pv1`, `<serial>:pv2`, ….
+"""What CPS's gateways push: from a body to canonical values, by the receiver rules of vendors/cps.md 3 and 4.
 
 Reading is pure: a body, what is known of the gateway and `now` go in; batches, dead letters and complaints come out.
+An inverter's DC inputs are child devices `<serial>:pv1`, `<serial>:pv2`, ….
 """
 
 from __future__ import annotations
@@ -20,9 +17,6 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
-from functools import cache
-from importlib import resources
 from itertools import pairwise
 from statistics import median
 from typing import Any, Final
@@ -30,7 +24,6 @@ from typing import Any, Final
 import msgspec
 
 from sungaze import clock
-from sungaze.errors import Changed, NeedsReconnect, NotEntitled, Unavailable
 from sungaze.model import (
     DAY_S,
     METRICS,
@@ -43,14 +36,13 @@ from sungaze.model import (
     Reading,
     Severity,
     SiteFacts,
-    Span,
+    SiteStatus,
 )
-from sungaze.vendors import _modbus, _sunspec
-from sungaze.vendors._contract import Access, Answer, Field, Limit, Method, Plan, Probe, Resource, SiteRef, Vendor
+from sungaze.vendors import _sunspec
+from sungaze.vendors._cps_mapping import MessageKind, Path, PayloadMap, maps, path_of
 from sungaze.vendors._session import numeral, quoted
-from sungaze.vendors._sunspec import SCALES, Fault, Mark, ModeMap, RegisterMap
+from sungaze.vendors._sunspec import Mark
 
-NAME: Final = "CPS"
 FINE_S: Final = 300
 MOST_BYTES: Final = 1024 * 1024
 """A message beyond this is a dead letter (section 3)."""
@@ -66,340 +58,8 @@ SKEW_REFUSED_S: Final = DAY_S
 REPLAY_S: Final = DAY_S
 """How far a push's own time may be off: the message id stops replays, and gateway clocks drift (section 4)."""
 
-_BLOCKED: Final = (
-    "CPS's own cloud is BLOCKED until CPS has let you in (onboarding); this way works without it, because the gateway "
-    "on site sends to you directly."
-)
-VENDOR: Final = Vendor(
-    id="cps",
-    name="CPS (Chint Power Systems)",
-    link="https://www.chintpowersystems.com",
-    attribution="Data: CPS gateway",
-    portal_url="https://monitor.chintpowersystems.com/#{site}",
-    default_base_url="https://monitor.chintpowersystems.com",
-    methods=(
-        Method(
-            id="mqtt",
-            label="Gateway to your MQTT broker",
-            about="The gateway's second MQTT server is set to your broker by the installer's app; Sungaze listens "
-            f"there. {_BLOCKED}",
-            fields=(
-                Field(name="host", label="Broker", help="Name or address of your MQTT broker.", secret=False),
-                Field(name="port", label="Port", help="8883 with TLS, 1883 without.", secret=False, required=False),
-                Field(name="user", label="User", help="The broker's user.", secret=False, required=False),
-                Field(name="password", label="Password", required=False),
-                Field(
-                    name="prefix",
-                    label="Topic prefix",
-                    help="What the topics begin with; usually cps/v1.",
-                    secret=False,
-                    required=False,
-                ),
-                Field(
-                    name="tls",
-                    label="TLS",
-                    help="“yes”, “no”, or the path of the certificate authority's file.",
-                    secret=False,
-                    required=False,
-                ),
-            ),
-            plans=("local",),
-            scope_field="host",
-        ),
-        Method(
-            id="push",
-            label="Gateway to Sungaze by HTTPS",
-            about="The gateway's HTTPS server is set to Sungaze's address by the installer's app, with a secret that "
-            f"both know. {_BLOCKED}",
-            fields=(
-                Field(name="secret", label="Shared secret", help="At least 16 characters, the same in the gateway."),
-            ),
-            plans=("local",),
-            scope_field="secret",
-        ),
-        Method(
-            id="modbus",
-            label="Modbus/TCP on site",
-            about="Sungaze asks the inverters through the gateway's Ethernet port; nothing is ever written. "
-            f"{_BLOCKED}",
-            fields=(
-                Field(name="host", label="Gateway", help="Its address in your network.", secret=False),
-                Field(name="port", label="Port", help="502 unless changed.", secret=False, required=False),
-                Field(name="units", label="Modbus ids", help="Of the inverters, such as 1-4,6.", secret=False),
-                Field(
-                    name="site",
-                    label="Site",
-                    help="CPS's site id or the gateway's serial, so that the site is the same one by every way in.",
-                    secret=False,
-                    required=False,
-                ),
-            ),
-            plans=("local",),
-            scope_field="host",
-        ),
-    ),
-    # No quota is known or likely: the limits only bound what Sungaze itself may do to a serial bus (section 8).
-    plans=(
-        Plan(
-            id="local",
-            label="Your own gateway",
-            about="No calls are counted by anybody; Sungaze asks each gateway once a minute at most.",
-            limits=(Limit(window="minute", limit=600), Limit(window="month", limit=10_000_000)),
-            gives=frozenset({"state"}),
-        ),
-    ),
-    resources=(
-        Resource(id="list", per_site=False, every_s=DAY_S, night=True, order=10),
-        Resource(id="state", per_site=True, every_s=60, order=30),
-    ),
-    late_min=20,
-    stale_min=60,
-    fine_s=FINE_S,
-    fine_resource="state",
-    history=("state",),
-    notes=(
-        "CPS's own cloud stays closed until CPS has let you in; what the gateway sends or is asked works without it.",
-        "The form of pushed messages is assumed until CPS's document is known.",
-    ),
-)
-
-
-# -- onboarding (section 2) ------------------------------------------------------------------------------------------
-
-
-class Onboarding(StrEnum):
-    """How far CPS has let the user in."""
-
-    NOT_REQUESTED = "not_requested"
-    REQUESTED = "requested"
-    SANDBOX = "sandbox"
-    LIVE = "live"
-
-
-ASKED_OF_CPS: Final[Mapping[str, str]] = {
-    "document": "the API's document and its version",
-    "base_url": "the API's address",
-    "auth": "the kind of login (key and secret, OAuth, signature)",
-    "sandbox": "a sandbox account",
-    "sites": "which sites are open to you",
-    "delivery": "whether data is asked for or pushed",
-    "push": "for the gateway's push: payload format, interval, retry rule, TLS",
-    "topics": "topic names, QoS and retained flags",
-    "time": "the time zone and the units of the figures",
-    "alarms": "the list of alarm codes",
-    "limits": "the limits on calls",
-}
-
-
-def still_needed(state: Onboarding, answers: Mapping[str, str]) -> list[str]:
-    """What has to be had from CPS before its cloud can be read, as phrases; empty once all is there."""
-    if state is Onboarding.LIVE:
-        return []
-    missing = [phrase for name, phrase in ASKED_OF_CPS.items() if not answers.get(name, "").strip()]
-    return (["a request to CPS for access to its API"] if state is Onboarding.NOT_REQUESTED else []) + missing
-
-
-# -- the mapping file (section 5) ------------------------------------------------------------------------------------
-
-
-class _Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    path: str
-    equals: str
-
-
-class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    path: str
-    map: dict[str, str]
-
-
-class _Time(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    path: str
-    kind: str
-    zone_from: str
-    sent: str
-    interval: str
-    interval_s: int
-    stamps: str
-
-
-class _Ids(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    gateway: str
-    device: str
-    site: str
-    message: str
-    order: tuple[str, str]
-
-
-class _Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    model: str
-    firmware: str
-    rated_kw: str
-    parent: str
-
-
-class _MetricMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    path: str
-    unit: str
-    counter: bool = False
-    day: bool = False
-    n: tuple[int, int] | None = None
-    null_values: tuple[Any, ...] = ()
-    types: tuple[DeviceType, ...] = ()
-
-
-class _FaultMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    words: dict[str, str]
-    table: dict[str, Fault] = {}
-
-
-class _MapFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    schema: str
-    match: _Match
-    format: str
-    kind: _Words
-    records: str
-    inventory: str
-    event: str
-    time: _Time
-    ids: _Ids
-    device_type: _Words
-    fields: _Fields
-    metrics: dict[str, _MetricMap | tuple[_MetricMap, ...]]
-    status: ModeMap
-    faults: _FaultMap
-    serials: dict[str, str] = {}
-    ignored: tuple[str, ...] = ()
-    null_values: tuple[Any, ...] = ()
-
-
-_Path = tuple[str, ...]
-
-
-class _Source(msgspec.Struct, frozen=True):
-    """Where one metric comes from: path, factor to the canonical unit, and the texts and numbers that mean nothing."""
-
-    metric: str
-    path: _Path
-    scale: float
-    nulls: frozenset[Any]
-    day: bool
-    types: frozenset[DeviceType]
-    interval: bool
-    input: int = 0
-
-
-class PayloadMap(msgspec.Struct, frozen=True):
-    """A validated mapping of one payload version, its paths taken apart."""
-
-    file: _MapFile
-    sources: tuple[_Source, ...]
-    known: Mapping[_Path, frozenset[str]]
-    """The keys that are expected, by the path of the object that holds them."""
-
-    @property
-    def schema(self) -> str:
-        """The name that a message calls its version by."""
-        return self.file.schema
-
-
-def payload_map(text: bytes) -> PayloadMap:
-    """A validated mapping. Raises ValueError that says which part of the file is wrong."""
-    try:
-        found = msgspec.json.decode(text, type=_MapFile)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError(f"the payload mapping cannot be used: {error}") from None
-    if found.format != "json":
-        raise ValueError(f"the payload mapping {found.schema} has the format {found.format}; only json is mapped")
-    if found.time.kind not in {"iso8601", "epoch_s", "epoch_ms", "local"} or found.time.stamps not in {"start", "end"}:
-        raise ValueError(f"the payload mapping {found.schema} has a time that is not known: {found.time.kind}")
-    if not 60 <= found.time.interval_s <= 3600:
-        raise ValueError(f"the payload mapping {found.schema} has an interval outside 60 to 3600 s")
-    _sunspec.checked_mode(found.status)
-    for kind in found.device_type.map.values():
-        if kind not in set(DeviceType):
-            raise ValueError(f"the payload mapping {found.schema} has a device type that is none of ours: {kind}")
-    if not set(found.kind.map.values()) <= {kind.value for kind in MessageKind}:
-        raise ValueError(f"the payload mapping {found.schema} has a kind of message that is not known")
-    for pattern in found.serials.values():
-        try:
-            re.compile(pattern)
-        except re.error:
-            raise ValueError(f"the payload mapping {found.schema} has a serial pattern that is none") from None
-    sources: list[_Source] = []
-    for name, maps in found.metrics.items():
-        for one in (maps,) if isinstance(maps, _MetricMap) else maps:
-            sources += _sources(found, name, one)
-    paths = [found.match.path, found.kind.path, found.records, found.inventory, found.event, found.ids.gateway,
-             found.ids.site, found.ids.message, *found.ids.order, found.time.zone_from, found.time.sent,
-             found.time.interval]  # fmt: skip
-    own = [found.time.path, found.ids.device, found.device_type.path, *msgspec.structs.astuple(found.fields),
-           found.status.path, *found.faults.words.values(), *found.ignored]  # fmt: skip
-    known: dict[_Path, set[str]] = {}
-    for path in [_path(text) for text in own] + [source.path for source in sources]:
-        for depth, key in enumerate(path):
-            known.setdefault(path[:depth], set()).add(key)
-    for path in map(_path, paths):
-        if not path:
-            raise ValueError(f"the payload mapping {found.schema} has an empty path")
-    return PayloadMap(found, tuple(sources), {path: frozenset(keys) for path, keys in known.items()})
-
-
-def _sources(found: _MapFile, name: str, one: _MetricMap) -> Iterator[_Source]:
-    metric, many = name.removesuffix("[n]"), name.endswith("[n]")
-    if metric not in METRICS or one.unit not in SCALES:
-        raise ValueError(f"the payload mapping {found.schema} has {metric} in {one.unit!r}: one of them is not known")
-    if many != (one.n is not None) or many != one.path.endswith("[n]"):
-        raise ValueError(f"the payload mapping {found.schema} numbers {name} in one place and not in the other")
-    low, high = one.n or (0, 0)
-    if not 0 <= low <= high <= 48:
-        raise ValueError(f"the payload mapping {found.schema} numbers {name} from {low} to {high}")
-    nulls = frozenset(value for value in (*found.null_values, *one.null_values) if not isinstance(value, dict | list))
-    if one.counter:
-        # 65535 kWh is a figure like any other for a counter of 32 bits: only its own sentinels count.
-        own = [value for value in one.null_values if not isinstance(value, dict | list)]
-        nulls = frozenset([*own, *(value for value in found.null_values if isinstance(value, str | None))])
-    for number in range(low, high + 1):
-        text = one.path.replace("[n]", str(number)) if many else one.path
-        interval = METRICS[metric].kind is Kind.MEAN
-        yield _Source(
-            metric, _path(text), SCALES[one.unit], nulls, one.day, frozenset(one.types), interval, number if many else 0
-        )
-
-
-def _path(text: str) -> _Path:
-    parts = text.removesuffix("[*]").split(".")
-    if parts[0] != "$" or not all(re.fullmatch(r"\w[\w -]*", part) for part in parts[1:]):
-        raise ValueError(f"{text} is no path such as $.values.Pac")
-    return tuple(parts[1:])
-
-
-@cache
-def maps() -> dict[str, PayloadMap]:
-    """Every mapping beside this file, by the schema it reads; read and validated once."""
-    room = resources.files("sungaze.vendors")
-    names = sorted(entry.name for entry in room.iterdir() if re.fullmatch(r"cps-[\w-]+-\d+\.json", entry.name))
-    found = [payload_map((room / name).read_bytes()) for name in names]
-    return {one.schema: one for one in found}
-
-
-@cache
-def register_maps() -> tuple[RegisterMap, ...]:
-    """Every register map of CPS's own, read and validated once."""
-    room = resources.files("sungaze.vendors")
-    return (_sunspec.register_map((room / "cps-403x.json").read_bytes()),)
-
 
 # -- what comes out --------------------------------------------------------------------------------------------------
-
-
-class MessageKind(StrEnum):
-    """What a message is about."""
-
-    TELEMETRY = "telemetry"
-    BACKFILL = "backfill"
-    INVENTORY = "inventory"
-    EVENT = "event"
-    STATUS = "status"
 
 
 class MessageKey(msgspec.Struct, frozen=True):
@@ -514,8 +174,8 @@ def clock_skew(heard: Sequence[Heard]) -> Skew:
     """How a gateway's clock runs, from its last five messages.
 
     A message that waited in a queue is late, and its clock may be right: stamps that advance faster than time does
-    come from a queue and are left out; and a clock is called a day slow only on three messages that agree. No delay
-    makes a message come before it was sent, so one alone shows a clock that is fast.
+    come from a queue and are left out; and a clock is called slow only on three messages that agree. No delay makes a
+    message come before it was sent, so one alone shows a clock that is fast.
     """
     last = list(heard[-5:])
     waited: set[int] = set()
@@ -528,7 +188,7 @@ def clock_skew(heard: Sequence[Heard]) -> Skew:
     seconds = float(median(skews))
     if abs(seconds) <= SKEW_FINE_S:
         return Skew("fine", seconds)
-    if seconds > SKEW_REFUSED_S and len(skews) < 3:
+    if seconds > SKEW_FINE_S and len(skews) < 3:
         return Skew("unknown", seconds)
     return Skew("refused" if abs(seconds) > SKEW_REFUSED_S else "skewed", seconds)
 
@@ -580,9 +240,10 @@ def fold_alerts(known: Iterable[AlertFacts], conditions: Iterable[Condition]) ->
     """
     open_alerts: dict[tuple[str, str], AlertFacts] = {}
     for alert in known:
-        name = alert.vendor_alert_id.split("|")[1:2]
+        # The key holds the device also where that is not known yet.
+        device, *name = alert.vendor_alert_id.split("|")
         if alert.resolved_at is None and name:
-            open_alerts[alert.vendor_device_id, name[0]] = alert
+            open_alerts[device, name[0]] = alert
     changed: dict[str, AlertFacts] = {}
     for condition in sorted(conditions, key=lambda one: one.at):
         active = {mark.name: mark for mark in condition.marks}
@@ -592,6 +253,7 @@ def fold_alerts(known: Iterable[AlertFacts], conditions: Iterable[Condition]) ->
                 alert = AlertFacts(
                     vendor_alert_id=f"{condition.device}|{called}|{moment}", code=mark.code, description=mark.text,
                     severity=mark.severity, timestamp=condition.at, vendor_device_id=condition.device,
+                    silent=called == COMM.name,
                 )  # fmt: skip
                 open_alerts[condition.device, called] = changed[alert.vendor_alert_id] = alert
         for (device, called), alert in list(open_alerts.items()):
@@ -600,18 +262,6 @@ def fold_alerts(known: Iterable[AlertFacts], conditions: Iterable[Condition]) ->
                 changed[alert.vendor_alert_id] = msgspec.structs.replace(alert, resolved_at=condition.at)
                 del open_alerts[device, called]
     return list(changed.values())
-
-
-def energy_of_power(points: Sequence[tuple[int, float]], longest_gap_s: int = 1_800) -> float:
-    """Wh under a power curve of (epoch second, W), for firmware that counts the day's energy only at night (section 9).
-
-    A stretch without readings longer than `longest_gap_s` counts nothing. The figure is an estimate and to be marked.
-    """
-    total = 0.0
-    for (t0, w0), (t1, w1) in pairwise(sorted(points)):
-        if 0 < t1 - t0 <= longest_gap_s:
-            total += (w0 + w1) / 2 * (t1 - t0) / 3600
-    return total
 
 
 # -- reading a message -----------------------------------------------------------------------------------------------
@@ -707,40 +357,43 @@ def _read_envelope(
     if not isinstance(envelope, dict):
         return Complaint("bad_shape", "an envelope that is no object")
     mapping = next(
-        (one for one in maps().values() if _at(envelope, _path(one.file.match.path)) == one.file.match.equals), None
+        (one for one in maps().values() if _at(envelope, path_of(one.file.match.path)) == one.file.match.equals), None
     )
     if mapping is None:
         return Complaint("unknown_schema", f"schema {quoted(envelope.get('schema'))}")
     file = mapping.file
-    said = file.kind.map.get(_text(_at(envelope, _path(file.kind.path))))
+    said = file.kind.map.get(_text(_at(envelope, path_of(file.kind.path))))
     if said is None:
         return Complaint("bad_shape", "a kind of message that is not known")
     # A backfill is a telemetry by its form: the topic tells them apart.
     kind = kind if kind is MessageKind.BACKFILL and said == MessageKind.TELEMETRY else MessageKind(said)
-    gateway_sn, message = _text(_at(envelope, _path(file.ids.gateway))), _text(_at(envelope, _path(file.ids.message)))
+    gateway_sn, message = (
+        _text(_at(envelope, path_of(file.ids.gateway))),
+        _text(_at(envelope, path_of(file.ids.message))),
+    )
     if not gateway_sn or not message or len(gateway_sn) > 64 or len(message) > 200:
         return Complaint("bad_shape", "no gateway serial or no message id")
     if gateway and gateway_sn != gateway:
         return Complaint("foreign_gateway", "the envelope speaks for another gateway than the one that sent it")
     if retained and kind not in {MessageKind.INVENTORY, MessageKind.STATUS}:
         return Complaint("retained", "a retained message is never fresh telemetry")
-    batch = Batch(kind, gateway_sn, _text(_at(envelope, _path(file.ids.site)))[:120] or gateway_sn)
+    batch = Batch(kind, gateway_sn, _text(_at(envelope, path_of(file.ids.site)))[:120] or gateway_sn)
     batch.key = MessageKey(gateway_sn, message)
-    boot, seq = (_whole(_at(envelope, _path(path))) for path in file.ids.order)
+    boot, seq = (_whole(_at(envelope, path_of(path))) for path in file.ids.order)
     batch.order = Order(boot, seq) if boot is not None and seq is not None else None
-    zone = fixed_zone(_text(_at(envelope, _path(file.time.zone_from))))
-    interval = _whole(_at(envelope, _path(file.time.interval)))
+    zone = fixed_zone(_text(_at(envelope, path_of(file.time.zone_from))))
+    interval = _whole(_at(envelope, path_of(file.time.interval)))
     batch.interval_s = interval if interval is not None and 60 <= interval <= 3600 else file.time.interval_s
-    _set_clock(batch, _instant(_at(envelope, _path(file.time.sent)), "iso8601", zone or dt.UTC), known, now, retained)
+    _set_clock(batch, _instant(_at(envelope, path_of(file.time.sent)), "iso8601", zone or dt.UTC), known, now, retained)
     reader = _Reader(mapping, batch, known, now, zone)
     if kind is MessageKind.INVENTORY:
-        reader.inventory(_at(envelope, _path(file.inventory)))
+        reader.inventory(_at(envelope, path_of(file.inventory)))
     elif kind is MessageKind.EVENT:
-        reader.event(_at(envelope, _path(file.event)))
+        reader.event(_at(envelope, path_of(file.event)))
     elif kind is MessageKind.STATUS:
         return read_status(gateway_sn, msgspec.json.encode(envelope), now=now, retained=retained)
     else:
-        records = _at(envelope, _path(file.records))
+        records = _at(envelope, path_of(file.records))
         if not isinstance(records, list):
             return Complaint("bad_shape", "telemetry without records")
         if most_records is not None and len(records) > most_records:
@@ -754,6 +407,7 @@ def _read_envelope(
                 last_report_at=batch.newest,
                 peak_power_kw=reader.rated_kw,
                 communication=None if retained or kind is MessageKind.BACKFILL else Communication.OK,
+                status=worst_of(batch.devices),
             )
         )
     return batch
@@ -805,7 +459,7 @@ class _Reader:
         if taken is None:
             return
         sn, kind, model = taken
-        at = _instant(_at(record, _path(self._file.time.path)), self._file.time.kind, self._zone)
+        at = _instant(_at(record, path_of(self._file.time.path)), self._file.time.kind, self._zone)
         if at is None:
             self._refuse("time", "no time that can be read", sn, record)
             return
@@ -819,7 +473,7 @@ class _Reader:
         power, today = self._values(record, sn, kind, at)
         if kind is DeviceType.INVERTER:
             totals.setdefault(at, {})[sn] = (power, today)
-        mode = _bits(_at(record, _path(self._file.status.path)))
+        mode = _bits(_at(record, path_of(self._file.status.path)))
         marks, words = self._marks(record, mode)
         if words:
             self._batch.conditions.append(Condition(sn, at, tuple(marks), frozenset(words)))
@@ -841,10 +495,15 @@ class _Reader:
                 inputs.setdefault(source.input, {})[source.metric] = value
             elif source.day:
                 today = value
-                self._give_day(sn, at, value)
             else:
                 self._give(sn, source.metric, at, value, interval=source.interval)
                 power = value if source.metric == "ac_power_w" else power
+        if today == 0 and power:
+            # It produces and has counted nothing: firmware that counts the day's energy at night in one step
+            # (section 9), or the first minutes of a day. Either way no figure is better than 0.
+            today = None
+        if today is not None:
+            self._give_day(sn, at, today)
         _sunspec.add_input_power(inputs)
         for number, values in inputs.items():
             self._batch.devices.append(_input_device(sn, number, at))
@@ -864,13 +523,13 @@ class _Reader:
             if taken is None:
                 continue
             sn, kind, model = taken
-            parent = _text(_at(device, _path(self._file.fields.parent)))[:64]
+            parent = _text(_at(device, path_of(self._file.fields.parent)))[:64]
             facts = self._device(sn, kind, model, None, DeviceStatus.UNKNOWN)
-            kw = _number(_at(device, _path(self._file.fields.rated_kw)), frozenset())
+            kw = _number(_at(device, path_of(self._file.fields.rated_kw)), frozenset())
             found[sn] = msgspec.structs.replace(
                 facts,
                 parent=parent or facts.parent,
-                firmware=_text(_at(device, _path(self._file.fields.firmware)))[:80] or None,
+                firmware=_text(_at(device, path_of(self._file.fields.firmware)))[:80] or None,
                 rated_w=kw * 1e3 if kw is not None and 0 < kw < 1e5 else facts.rated_w,
             )
             if kind is DeviceType.INVERTER and found[sn].rated_w:
@@ -906,12 +565,12 @@ class _Reader:
 
     def _named(self, record: Any, *, listed: bool = False) -> tuple[str, DeviceType, str] | None:
         """(serial, type, model) of a record, None when it went to the dead letters."""
-        sn = _text(_at(record, _path(self._file.ids.device)))
+        sn = _text(_at(record, path_of(self._file.ids.device)))
         if not isinstance(record, dict) or not sn or len(sn) > 64 or not sn.isprintable() or "|" in sn:
             self._refuse("shape", "a record without a serial", sn, record)
             return None
-        model = _text(_at(record, _path(self._file.fields.model)))[:80]
-        said = self._file.device_type.map.get(_text(_at(record, _path(self._file.device_type.path))), "other")
+        model = _text(_at(record, path_of(self._file.fields.model)))[:80]
+        said = self._file.device_type.map.get(_text(_at(record, path_of(self._file.device_type.path))), "other")
         kind = DeviceType(said)
         pattern = self._file.serials.get(said)
         if pattern and not model and not re.fullmatch(pattern, sn):
@@ -950,7 +609,7 @@ class _Reader:
             if self._file.status.derates(mode):
                 marks.append(_sunspec.DERATE)
         for letter, path in self._file.faults.words.items():
-            value = _at(record, _path(path))
+            value = _at(record, path_of(path))
             several = path.endswith("[*]")
             for number, item in enumerate(value[:16] if several and isinstance(value, list) else [value]):
                 word = _bits(item)
@@ -975,7 +634,7 @@ class _Reader:
     def _refuse(self, reason: str, detail: str, sn: str, record: Any) -> None:
         self._batch.dead.append(DeadLetter(reason, detail, sn[:64], _words(record)))
 
-    def _count_unknown(self, value: Any, path: _Path) -> None:
+    def _count_unknown(self, value: Any, path: Path) -> None:
         expected = self._map.known.get(path)
         if expected is None or not isinstance(value, dict) or len(path) > 4:
             return
@@ -1039,7 +698,12 @@ def _read_document(
     batch.devices += seen.values()
     if seen:
         batch.sites.append(
-            SiteFacts(vendor_site_id=logger, last_report_at=batch.newest, communication=Communication.OK)
+            SiteFacts(
+                vendor_site_id=logger,
+                last_report_at=batch.newest,
+                communication=Communication.OK,
+                status=worst_of(batch.devices),
+            )
         )
     return batch
 
@@ -1047,7 +711,7 @@ def _read_document(
 # -- values ----------------------------------------------------------------------------------------------------------
 
 
-def _at(value: Any, path: _Path) -> Any:
+def _at(value: Any, path: Path) -> Any:
     for key in path:
         if not isinstance(value, dict):
             return None
@@ -1121,6 +785,18 @@ def fixed_zone(text: str) -> dt.tzinfo | None:
         return None
     offset = dt.timedelta(hours=hours, minutes=minutes)
     return dt.timezone(-offset if match[1] == "-" else offset)
+
+
+_WORST: Final = {
+    DeviceStatus.FAULT: SiteStatus.FAULT, DeviceStatus.WARNING: SiteStatus.WARNING,
+    DeviceStatus.NORMAL: SiteStatus.NORMAL,
+}  # fmt: skip
+
+
+def worst_of(devices: Iterable[DeviceFacts]) -> SiteStatus | None:
+    """A site's status, which is that of its worst inverter (section 7); None where none tells its own."""
+    said = {facts.status for facts in devices if facts.device_type is DeviceType.INVERTER}
+    return next((word for status, word in _WORST.items() if status in said), None)
 
 
 def rated_w_of(model: str) -> float | None:
@@ -1273,198 +949,3 @@ def read_push(pushed: Pushed, *, now: float, known: Known = NOTHING_KNOWN) -> li
         return Refusal(REFUSED[complaint.reason], complaint.detail)
     records = sum(batch.records for batch in batches)
     return batches if records <= MOST_PUSHED_RECORDS else Refusal(413, "too many envelopes: split it")
-
-
-# -- Modbus/TCP (section 6) ------------------------------------------------------------------------------------------
-
-
-class UnitReading(msgspec.Struct):
-    """One unit at one moment, by its own map or by SunSpec (`via`)."""
-
-    unit: int
-    via: str
-    serial: str
-    model: str
-    manufacturer: str
-    firmware: str
-    state: _sunspec.State
-    today_wh: float | None = None
-
-
-def read_unit(gateway: _modbus.Gateway, unit: int) -> UnitReading:
-    """What one inverter says now. CPS's own map where its model is known, else SunSpec by discovery.
-
-    Raises UnitAsleep, UnitBusy, Unavailable, and Changed for a device that speaks neither.
-    """
-    for found in register_maps():
-        read = gateway.input if found.function == _modbus.INPUT else gateway.holding
-        try:
-            registers = read(unit, found.first, found.count)
-        except _modbus.NoSuchRegister:
-            continue
-        own = _sunspec.read_map(found, registers)
-        if own.serial and found.fits(own.model):
-            return UnitReading(
-                unit, found.id, own.serial, own.model, "CPS", own.firmware, own.state, own.today_wh
-            )  # fmt: skip
-
-    def holding(address: int, count: int) -> Sequence[int]:
-        return gateway.holding(unit, address, count)
-
-    base = _sunspec.find_base(holding)
-    if base is None:
-        raise Changed(
-            f"Unit {unit} is a model that Sungaze does not know, and it does not speak SunSpec. It is left out.",
-            f"modbus unit {unit}",
-        )
-    device = _sunspec.read_device(holding, base)
-    if not device.serial:
-        raise Changed(f"Unit {unit} tells no serial number by SunSpec. It is left out.", f"modbus unit {unit}")
-    return UnitReading(
-        unit, "sunspec", device.serial, device.model, device.manufacturer, device.firmware, _sunspec.state_of(device)
-    )
-
-
-class Sweep(msgspec.Struct):
-    """All units of a gateway, one after the other: those that spoke, those asleep, and why others were left out."""
-
-    read: list[UnitReading]
-    asleep: list[int]
-    left_out: list[str]
-
-
-def sweep(gateway: _modbus.Gateway, units: Sequence[int]) -> Sweep:
-    """Ask every unit once. Raises Unavailable when the gateway answers for none of the first four."""
-    found = Sweep([], [], [])
-    silent = 0
-    for number, unit in enumerate(units, 1):
-        try:
-            found.read.append(read_unit(gateway, unit))
-        except _modbus.UnitAsleep:
-            found.asleep.append(unit)
-        except Changed as error:
-            found.left_out.append(str(error))
-        except Unavailable as error:
-            silent += 1
-            if silent == number and number in {4, len(units)}:
-                raise
-            found.left_out.append(str(error))
-    if units and len(found.left_out) == len(units):
-        raise Changed(found.left_out[0], "modbus")
-    return found
-
-
-class Cps:
-    """The connector."""
-
-    vendor = VENDOR
-
-    def probe(self, access: Access) -> Probe:
-        """What answers behind a gateway's Modbus/TCP port."""
-        found, site = self._sweep(access)
-        notes = [f"{len(found.read)} inverters answer, {len(found.asleep)} are asleep or off.", *found.left_out]
-        return Probe(sites=(_site(site, found, int(access.now())),), total=1, panels=False, notes=tuple(notes))
-
-    def list_sites(self, access: Access) -> Answer:
-        """The one site behind a gateway."""
-        _local_only(access)
-        host, port, _, site = address_of(access.credentials)
-        return Answer(sites=[SiteFacts(vendor_site_id=site or f"{host}:{port}")], complete=True)
-
-    def fetch(self, access: Access, resource: str, site: SiteRef, span: Span) -> Answer:
-        """One look at every unit of the gateway. Modbus holds no history: `span` is answered by the present moment."""
-        if resource != "state":
-            raise ValueError(f"CPS has no resource {resource}")
-        found, name = self._sweep(access)
-        return answer_of(found, name, int(access.now()), site.timezone)
-
-    def chunks(self, resource: str, span: Span) -> list[Span]:
-        """The span itself: there is no history to be had in pieces."""
-        return [span]
-
-    def _sweep(self, access: Access) -> tuple[Sweep, str]:
-        _local_only(access)
-        host, port, units, site = address_of(access.credentials)
-        with _modbus.Gateway(host, port) as gateway:
-            return sweep(gateway, units), site or f"{host}:{port}"
-
-
-def _local_only(access: Access) -> None:
-    if access.method != "modbus":
-        raise NotEntitled(
-            "CPS's own cloud is closed until CPS has let you in; nothing can be asked there. What the gateway sends "
-            "is taken as it comes.",
-            "CPS cloud",
-        )
-
-
-def address_of(credentials: Mapping[str, str]) -> tuple[str, int, tuple[int, ...], str]:
-    """(host, port, units, site) of a Modbus way in. Raises NeedsReconnect that says what was entered wrongly."""
-    port = credentials.get("port", "").strip() or "502"
-    if not port.isdecimal() or not 0 < int(port[:6]) < 65_536:
-        raise NeedsReconnect("The gateway's port must be a number from 1 to 65535.")
-    try:
-        units = _modbus.units_of(credentials["units"])
-    except ValueError as error:
-        raise NeedsReconnect(f"{error}. Enter the Modbus ids anew.") from None
-    return credentials["host"].strip(), int(port), units, credentials.get("site", "").strip()
-
-
-def _site(name: str, found: Sweep, now: int) -> SiteFacts:
-    rated = [one.state.rated_w or rated_w_of(one.model) for one in found.read]
-    whole = not found.asleep and not found.left_out and None not in rated
-    return SiteFacts(
-        vendor_site_id=name,
-        peak_power_kw=math.fsum(w for w in rated if w) / 1e3 if rated and whole else None,
-        communication=Communication.OK if found.read else None,
-        last_report_at=now if found.read else None,
-    )
-
-
-def conditions_of(found: Sweep, now: int) -> list[Condition]:
-    """What the units complain of, for `fold_alerts` where the open alerts are at hand."""
-    return [Condition(one.serial, now, tuple(one.state.marks), frozenset(one.state.words)) for one in found.read]
-
-
-def answer_of(found: Sweep, site: str, now: int, timezone: str | None) -> Answer:
-    """A sweep in canonical values. A look stands for the five minutes in which it falls; counters for its moment.
-
-    The site's power is the sum only when every unit that is not asleep has told its own.
-    """
-    start = now // FINE_S * FINE_S
-    devices: list[DeviceFacts] = []
-    readings: list[Reading] = []
-    tz = clock.zone(timezone)
-    for one in found.read:
-        devices += state_devices(one.serial, one.model, one.manufacturer, one.firmware, one.state, now, None)
-        readings += state_readings(one.serial, one.state, start, FINE_S, now)
-        if one.today_wh is not None and tz is not None:
-            day = clock.midnight(clock.day_of(now, tz), tz)
-            readings.append(Reading(one.serial, "energy_wh", DAY_S, day, one.today_wh))
-    watts = [one.state.metrics.get("ac_power_w") for one in found.read]
-    if watts and None not in watts and not found.left_out:
-        readings.append(Reading("", "ac_power_w", FINE_S, start, math.fsum(w for w in watts if w is not None)))
-    # A look has no memory of when a bit rose: device and bit name the alert, the first look that saw it dates it.
-    alerts = [
-        AlertFacts(
-            vendor_alert_id=f"{condition.device}|{mark.name}",
-            code=mark.code,
-            description=mark.text,
-            severity=mark.severity,
-            timestamp=now,
-            vendor_device_id=condition.device,
-        )
-        for condition in conditions_of(found, now)
-        for mark in condition.marks
-    ]
-    return Answer(
-        sites=[_site(site, found, now)],
-        devices=devices,
-        readings=readings,
-        alerts=alerts,
-        alerts_complete=not found.asleep and not found.left_out,
-        covered=Span(start, start + FINE_S),
-    )
-
-
-CONNECTOR = Cps()
