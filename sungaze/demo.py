@@ -36,7 +36,6 @@ FLEET: Final[Mapping[str, tuple[int, str]]] = {
 PANELS: Final = 20
 SEED: Final = 1
 CPS: Final = "cps"
-INTERVAL_S: Final = 300
 KEPT_S: Final = 2 * DAY_S
 """How far back the demo's gateways send what they stored, when they reach Sungaze."""
 PATIENCE_S: Final = 30.0
@@ -119,15 +118,12 @@ class Demo:
         """Have one gateway publish and one push, from now on and what they have stored."""
         others = [k for k in range(FLEET[CPS][0]) if k != self._asked]
         accounts = {account.method: account.id for account in self._accounts(context) if account.vendor == CPS}
-        last = int(self._now()) // INTERVAL_S * INTERVAL_S
         if "mqtt" in accounts and self._wait(lambda: accounts["mqtt"] in context.listening):
             publisher = self._cps.start_mqtt(self._broker.host, self._broker.port, sites=others[:1])
-            publisher.send_interval(last)
-            publisher.backfill(last - KEPT_S, last)
+            publisher.catch_up(KEPT_S)
         if "push" in accounts and not self._closing.is_set():
             sender = self._cps.start_push(f"{address}/push/cps/{accounts['push']}", sites=others[1:])
-            sender.send_interval(last)
-            sender.backfill(last - KEPT_S, last)
+            sender.catch_up(KEPT_S)
 
     def _know_better(self, context: Context) -> None:
         """Say of sites what their vendor does not tell, as a user would: the zone, the peak and the name.

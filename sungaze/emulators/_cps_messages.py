@@ -52,7 +52,10 @@ def zulu(epoch_s: float) -> str:
 
 
 class Sender:
-    """One gateway's own memory: boots, sequence, what it holds back, and faults that last."""
+    """One gateway's own memory: boots, sequence, what it holds back, and faults that last.
+
+    `late_s` is how long after its interval's end a message leaves, beside the usual four seconds.
+    """
 
     def __init__(self, view: GatewayView, faults: Faults, boot_id: int = 1) -> None:
         self.view = view
@@ -61,6 +64,7 @@ class Sender:
         self.boot_id = boot_id
         self.seq = 0
         self.sent_records = 0
+        self.late_s = 0
         self._faults = faults
         self._held: list[Message] = []
         self._reset_at: int | None = None
@@ -185,7 +189,7 @@ class Sender:
             envelope: dict[str, Any] = {
                 "schema": SCHEMA, "type": "telemetry" if kind == "backfill" else kind, "msg_id": self._id(),
                 "boot_id": self.boot_id, "seq": self.seq, "gateway_sn": self.serial, "site_id": site_id(self.plan),
-                "tz": fixed_zone(self.plan), "sent_at": zulu(at + 4 + shift), "interval_s": INTERVAL_S,
+                "tz": fixed_zone(self.plan), "sent_at": zulu(at + 4 + self.late_s + shift), "interval_s": INTERVAL_S,
             } | content  # fmt: skip
             if shift and kind == "telemetry":
                 for record in envelope["records"]:

@@ -34,8 +34,9 @@ PUSH_TIMEOUT_S = 15.0
 class _Loop(ABC):
     """Sends what has fallen due by `now`, in a thread of its own or when `send_until` is called."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], senders: Sequence[Sender]) -> None:
         self._now = now
+        self._senders = list(senders)
         self._lock = RLock()
         self._ending = Event()
         self._reached = int(now()) // INTERVAL_S * INTERVAL_S
@@ -58,6 +59,24 @@ class _Loop(ABC):
             while self._reached + INTERVAL_S <= now:
                 self._reached += INTERVAL_S
                 self.send_interval(self._reached)
+
+    def catch_up(self, stored_s: int) -> None:
+        """Send the last interval that has ended, now, and what was stored so long before it."""
+        with self._lock:
+            now = self._now()
+            last = int(now) // INTERVAL_S * INTERVAL_S
+            for sender in self._senders:
+                sender.late_s = max(0, int(now) - last - 4)
+            try:
+                self.send_interval(last)
+                self.backfill(last - stored_s, last)
+            finally:
+                for sender in self._senders:
+                    sender.late_s = 0
+
+    @abstractmethod
+    def backfill(self, start: int, end: int) -> None:
+        """Send the stored quarter-hours that end inside (start, end]."""
 
     @abstractmethod
     def send_interval(self, at: int) -> None:
@@ -86,10 +105,9 @@ class MqttPublisher(_Loop):
         password: str | None = None,
         prefix: str = "cps/v1",
     ) -> None:
-        super().__init__(now)
+        super().__init__(now, senders)
         self.host, self.port, self.prefix = host, port, prefix
         self.published = 0
-        self._senders = list(senders)
         self._faults = faults
         self._login = (user, password)
         self._missed: dict[str, int] = {}
@@ -213,11 +231,10 @@ class PushSender(_Loop):
         *,
         signing: bool = True,
     ) -> None:
-        super().__init__(now)
+        super().__init__(now, senders)
         self.url = url
         self.attempts: deque[Attempt] = deque(maxlen=10_000)
         self.waiting: list[tuple[float, Sender, Message]] = []
-        self._senders = list(senders)
         self._faults = faults
         self._secret = secret
         self._signing = signing
