@@ -125,7 +125,7 @@ class Service(ABC):
     def open(self) -> None:  # noqa: B027 - most vendors have nothing beside HTTP
         """Start what the vendor serves beside HTTP; called once, before the emulator answers."""
 
-    def close(self) -> None:  # noqa: B027
+    def close(self) -> None:  # noqa: B027 - likewise
         """Stop what `open` and the vendor's own calls have started; more than once does no harm."""
 
     def overload(self) -> Answer:

@@ -168,9 +168,9 @@ def test_an_answer_that_comes_after_disconnecting_brings_nothing_back(spine: Cal
         if running.store.fleet.accounts():
             connecting.disconnect(running.context, account_id)
             running.store.close()
-        return answer(request)  # type: ignore[arg-type]
+        return answer(request)  # type: ignore[arg-type]  # bound already
 
-    service.answer = answer_late  # type: ignore[method-assign, assignment]
+    service.answer = answer_late  # type: ignore[method-assign, assignment]  # slow on purpose
     running.clock.now += 7_200
     running.one_by_one(1)
     assert running.store.fleet.sites() == []

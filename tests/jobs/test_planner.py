@@ -144,7 +144,7 @@ def test_a_month_of_looks_never_passes_a_limit_and_lasts_to_its_end(
     perform_look(running.context, store.work.claim_looks(account_id, clock.now, 1, "test")[0], "test")
     store.database.execute("UPDATE site SET timezone = 'Europe/Berlin'")
     declared = connector(vendor).vendor
-    limits = windows(declared.plan(account.plan))  # type: ignore[arg-type]
+    limits = windows(declared.plan(account.plan))  # type: ignore[arg-type]  # there is one
     month = next(w.limit for w in limits if w.window == "month")
     spent: list[float] = []
     ends = dt.datetime(2026, 5, 1, tzinfo=dt.UTC).timestamp()

@@ -145,7 +145,7 @@ def test_a_full_disk_stops_polling_and_it_goes_on_by_itself(
         limited()
         return original(**options)
 
-    database.transaction = transaction  # type: ignore[method-assign]
+    database.transaction = transaction  # type: ignore[method-assign]  # a full disk
     begin(running)
     until(lambda: "cannot be written" in caplog.text)
     assert database.scalar("PRAGMA integrity_check") == "ok"
