@@ -70,7 +70,7 @@ def probe_account(parts: GivenParts, data: JSONBody[ConnectIn]) -> ProbeOut:
             for s in seen.sites[:20]
         ],
         panels=seen.panels,
-        notes=list(seen.notes),
+        notes=[note for note in (seen.blocked, *seen.notes) if note],
         first_calls=found.first_calls,
         history_calls=found.history_calls,
         history_complete_at=_whole(found.history_complete_at),

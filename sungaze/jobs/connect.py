@@ -143,9 +143,11 @@ def probe(context: Context, wish: Wish) -> Found:
     caps = ledger.caps(checked.scope)
     limits = windows(plan, caps)
     month = next((w.limit for w in limits if w.window == "month"), None)
-    looks, history = forecast.start_calls(vendor, plan, seen.total, now)
-    service = forecast.service(vendor, plan, seen.total, now, caps)
-    larger = forecast.next_plan(vendor, checked.method, plan, seen.total, now)
+    # What comes by itself costs no calls.
+    sites = seen.total if checked.method.way == "ask" else 0
+    looks, history = forecast.start_calls(vendor, plan, sites, now) if checked.method.way == "ask" else (0, 0)
+    service = forecast.service(vendor, plan, sites, now, caps)
+    larger = forecast.next_plan(vendor, checked.method, plan, sites, now)
     wanted = service.wanted_per_day * forecast.MONTH_DAYS
     a_day = min(service.wanted_per_day, planner.even_per_day(limits, now))
     complete_at = forecast.completes_at(ledger.standing(checked.scope, limits, now), history, a_day, now)
@@ -159,7 +161,7 @@ def probe(context: Context, wish: Wish) -> Found:
         monthly_calls=round(min(wanted, (1 - planner.RESERVE) * month) if month else wanted),
         monthly_limit=month,
         service=service,
-        advice=forecast.verdict(vendor, plan, service, larger, seen.total),
+        advice=forecast.verdict(vendor, plan, service, larger, sites),
         tokens=tokens,
     )
 
@@ -192,7 +194,7 @@ def connect(context: Context, wish: Wish) -> int:
     The same login again renews the credentials of the account that has it (a reconnect). Raises as `probe` does, and
     then nothing was stored.
     """
-    found = probe(context, wish)
+    found = probe(context, _added_to(context, wish))
     checked, store, now = found.checked, context.store, context.now()
     same = _same(context, found)
     asked = checked.method.way == "ask"
@@ -230,6 +232,16 @@ def connect(context: Context, wish: Wish) -> int:
             set_account_state(context, account_id, AccountState.BLOCKED, found.probe.blocked, now)
     context.events.publish("accounts", (account_id,))
     return account_id
+
+
+def _added_to(context: Context, wish: Wish) -> Wish:
+    """The wish, with what is known already where a way in is only prepared: a vendor tells things piece by piece."""
+    checked = check(context, wish)
+    if checked.method.way != "none":
+        return wish
+    known = [a for a in context.store.fleet.accounts() if a.identity == checked.identity]
+    before = context.vault.credentials(known[0].id, known[0].vendor) if known else {}
+    return msgspec.structs.replace(wish, credentials=before | checked.credentials)
 
 
 def _same(context: Context, found: Found) -> list[AccountRow]:

@@ -55,7 +55,7 @@ class Subscriptions:
         """Begin to listen."""
         self._thread.start()
 
-    def stop(self, timeout_s: float = 3.0) -> None:
+    def stop(self, timeout_s: float = 1.5) -> None:
         """End every session; what was not taken is with its broker still."""
         self._stop.set()
         if self._thread.ident is not None:

@@ -83,10 +83,6 @@ def still_needed(state: Onboarding, answers: Mapping[str, str]) -> list[str]:
 
 # -- what is declared -----------------------------------------------------------------------------------------------
 
-_BLOCKED: Final = (
-    "CPS's own cloud is BLOCKED until CPS has let you in (onboarding); this way works without it, because the gateway "
-    "on site sends to you directly."
-)
 VENDOR: Final = Vendor(
     id="cps",
     name="CPS",
@@ -99,7 +95,7 @@ VENDOR: Final = Vendor(
             id="mqtt",
             label="Gateway to your MQTT broker",
             about="The gateway's second MQTT server is set to your broker by the installer's app; Sungaze listens "
-            f"there. {_BLOCKED}",
+            "there.",
             fields=(
                 Field(name="host", label="Broker", help="Name or address of your MQTT broker.", secret=False),
                 Field(name="port", label="Port", help="8883 with TLS, 1883 without.", secret=False, required=False),
@@ -128,7 +124,7 @@ VENDOR: Final = Vendor(
             id="push",
             label="Gateway to Sungaze by HTTPS",
             about="The gateway's HTTPS server is set to Sungaze's address by the installer's app, with a secret that "
-            f"both know. {_BLOCKED}",
+            "both know.",
             fields=(
                 Field(name="secret", label="Shared secret", help="At least 16 characters, the same in the gateway."),
             ),
@@ -139,8 +135,7 @@ VENDOR: Final = Vendor(
         Method(
             id="modbus",
             label="Modbus/TCP on site",
-            about="Sungaze asks the inverters through the gateway's Ethernet port; nothing is ever written. "
-            f"{_BLOCKED}",
+            about="Sungaze asks the inverters through the gateway's Ethernet port; nothing is ever written.",
             fields=(
                 Field(name="host", label="Gateway", help="Its address in your network.", secret=False),
                 Field(name="port", label="Port", help="502 unless changed.", secret=False, required=False),
@@ -173,8 +168,8 @@ VENDOR: Final = Vendor(
                 *(
                     Field(
                         name=name,
-                        label=name.replace("_", " ").capitalize(),
-                        help=f"What CPS told you: {phrase}.",
+                        label=phrase[0].upper() + phrase[1:],
+                        help="What CPS told you.",
                         secret=False,
                         required=False,
                     )
@@ -315,7 +310,7 @@ class Cps:
             return Probe(sites=(), total=0, panels=False, blocked=blocked_because(access.credentials))
         if access.method == "push":
             if len(access.credentials["secret"]) < LEAST_SECRET:
-                raise NeedsReconnect(f"The shared secret needs {LEAST_SECRET} characters or more. Nothing was stored.")
+                raise NeedsReconnect(f"The shared secret needs {LEAST_SECRET} characters or more.")
             return Probe(sites=(), total=0, panels=False, notes=(_COMES_BY_ITSELF,))
         if access.method == "mqtt":
             return _probe_broker(access)
@@ -410,9 +405,7 @@ def blocked_because(credentials: Mapping[str, str]) -> str:
     try:
         state = Onboarding(said)
     except ValueError:
-        raise NeedsReconnect(
-            f"The onboarding is one of {', '.join(Onboarding)}, not “{quoted(said)}”. Nothing was stored."
-        ) from None
+        raise NeedsReconnect(f"The onboarding is one of {', '.join(Onboarding)}, not “{quoted(said)}”.") from None
     needed = still_needed(state, credentials)
     word = state.value.replace("_", " ")
     if needed:

@@ -379,6 +379,12 @@ def test_an_account_of_cps_s_cloud_is_blocked_and_says_what_is_needed(gateway: G
         == account_id
     )
     assert "nothing is missing" in spine.store.fleet.account(account_id).state_reason
+    for told in ({"onboarding": "requested", "auth": "OAuth"}, {"limits": "none"}):
+        spine.connect("cps", method="cloud", credentials={"company": "Invented Solar", **told})
+    reason = spine.store.fleet.account(account_id).state_reason
+    assert "the kind of login" not in reason
+    assert "the limits on calls" not in reason
+    assert "a sandbox account" in reason, "what was told before is kept, and the rest is still needed"
     assert not spine.store.alerts.alerts()[0]
 
 

@@ -418,6 +418,7 @@ export const messages = {
     refresh: 'Refresh now',
     refreshing: 'Asking…',
     reconnect: 'Connect again',
+    onboard: 'Go on with it',
     disconnect: 'Disconnect',
     disconnectTitle: (label: string): string => `Disconnect ${label}?`,
     disconnectBody: (n: number): string =>
@@ -476,6 +477,8 @@ export const messages = {
     save: 'Save and start',
     saving: 'Connecting…',
     sees: (n: number): string => (n === 0 ? 'It sees no site.' : `It sees ${s(n, 'site')}`),
+    seesByItself: (n: number): string =>
+      n === 0 ? 'No site has told of itself yet.' : `It knows of ${s(n, 'site')}`,
     more: (n: number): string => `and ${n} more`,
     known: 'known already',
     panels: 'Figures per panel are included.',
