@@ -103,7 +103,7 @@ class Month:
             self.account = store.fleet.account(1)
             for site_id in ids:
                 plan_site(self.context, self.account, vendor, plan, site_id, now)
-            for resource in vendor.resources:
+            for resource in planner.due_resources(vendor, plan):
                 if not resource.per_site:
                     store.work.plan_look(1, resource.id, 0, now, resource.order)
             plan_history(self.context, self.account, vendor, plan, ids, now)

@@ -224,8 +224,8 @@ def connect(context: Context, wish: Wish) -> int:
                 label=checked.label, base_url=checked.base_url, scope=checked.scope, identity=checked.identity, now=now,
                 consented_at=now if checked.method.consent else None,
             )  # fmt: skip
-            for resource in checked.vendor.resources if asked else ():
-                if not resource.per_site:
+            for resource in planner.due_resources(checked.vendor, checked.plan) if asked else ():
+                if not (resource.per_site or resource.settles):
                     store.work.plan_look(account_id, resource.id, 0, now, resource.order)
         context.granted.pop(checked.identity, None)
         if found.probe.blocked:

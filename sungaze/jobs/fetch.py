@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from sungaze.errors import Changed, NeedsReconnect, NotEntitled, NotFound, QuotaSpent, Unavailable, VendorError
-from sungaze.jobs import planner
+from sungaze.jobs import bulk, planner
 from sungaze.jobs.context import Context, access, set_account_state
 from sungaze.jobs.ingest import Taken, ingest
 from sungaze.jobs.raw import keep_raw
@@ -28,6 +29,8 @@ ALONE_S: Final = 3_600.0
 """How long a site's own answers may be strange, with no other answer between, before it is the account's trouble."""
 WELL_S: Final = 7 * DAY_S
 NOT_ENTITLED_S: Final = 7 * DAY_S
+ONE_REFUSED_S: Final = DAY_S
+"""As NOT_ENTITLED_S, where one site of many may be what is refused: the list tells it within a day."""
 GIVE_UP: Final = 12
 """Attempts after which a gap is closed as beyond filling; looks go on for ever."""
 
@@ -48,10 +51,15 @@ def perform_look(context: Context, look_id: int, owner: str) -> None:
     if resource is None:
         return
     now = context.now()
+    if site is not None and _awaits_bulk(context, account, look, site, owner, now):
+        return
+    many = bulk.round_of(store, account, vendor, resource, look.last_ok, now) if resource.settles else None
     covered = store.work.covered(site.id, look.resource) if site else None
     span, owed = (
         planner.look_spans(vendor, look.resource, site, covered, now) if site else (Span(int(now), int(now)), [])
     )
+    if many is not None:
+        span = many.span
     budget = planner.budget(store, account.scope, now)
     favoured = site is not None and planner.is_favoured(store, site.id)
     priority = planner.priority_of(vendor, resource, favoured=favoured)
@@ -62,6 +70,9 @@ def perform_look(context: Context, look_id: int, owner: str) -> None:
         return
     if site is not None and look.priority > planner.SCREEN_PRIORITY and _not_moved(context, account, look, site):
         store.work.finish_look(look, spared, ok=True, now=now, priority=priority)
+        return
+    if many is not None and not many.sites:
+        store.work.put_off_look(look, bulk.comes_round(store, account, resource, now, budget))
         return
     if look.priority == planner.SCREEN_PRIORITY:
         store.ledger.note_screen(account.scope, now)
@@ -74,7 +85,7 @@ def perform_look(context: Context, look_id: int, owner: str) -> None:
         with access(context, account) as (door, session):
             session.kept = kept
             try:
-                answer = _ask(context, account, door, look.resource, site, span)
+                answer = _ask(context, account, door, look.resource, site, span, many.sites if many else ())
             finally:
                 calls = session.calls
             with store.database.transaction():
@@ -85,7 +96,15 @@ def perform_look(context: Context, look_id: int, owner: str) -> None:
                     _owe_yesterday(context, account, look, site, now)
                     site = store.fleet.site(site.id)
                 then = max(planner.next_due(resource, site, now, budget, favoured=favoured), earliest)
-                if site is None:
+                if many is not None:
+                    for listed in many.sites:
+                        if listed.vendor_site_id in answer.site_answers:
+                            older = many.owed[listed.vendor_site_id]
+                            store.work.owe(
+                                account.id, listed.id, resource.settles, older, reason="outage", priority=15, now=now
+                            )
+                    then = bulk.comes_round(store, account, resource, now, budget)
+                elif site is None:
                     then = planner.while_any_sun(store, account.id, resource, then)
                 store.work.finish_look(look, then, ok=True, now=now, priority=priority)
                 _record(context, account, look.site_id, look.resource, span, now, "ok", calls, taken.samples)
@@ -95,7 +114,7 @@ def perform_look(context: Context, look_id: int, owner: str) -> None:
     except VendorError as error:
         # What could not be read today may be read by a mended reader.
         keep_raw(context, account, look.site_id, look.resource, kept, now)
-        _trouble(context, account, look, error, calls, span, now, earliest)
+        _trouble(context, account, look, resource, error, calls, span, now, earliest)
 
 
 def perform_gap(context: Context, gap_id: int, owner: str) -> None:
@@ -160,13 +179,34 @@ def site_ref(context: Context, site: SiteRow) -> SiteRef:
 
 
 def _ask(
-    context: Context, account: AccountRow, door: Access, resource: str, site: SiteRow | None, span: Span
+    context: Context,
+    account: AccountRow,
+    door: Access,
+    resource: str,
+    site: SiteRow | None,
+    span: Span,
+    many: Sequence[SiteRow] = (),
 ) -> Answer:
     vendor = connector(account.vendor)
     if site is None:
         listing = next(r.id for r in vendor.vendor.resources if not r.per_site)
-        return vendor.list_sites(door) if resource == listing else vendor.fetch_account(door, resource)
+        if resource == listing:
+            return vendor.list_sites(door)
+        return vendor.fetch_account(door, resource, [site_ref(context, one) for one in many], span)
     return vendor.fetch(door, resource, site_ref(context, site), span)
+
+
+def _awaits_bulk(context: Context, account: AccountRow, look: Look, site: SiteRow, owner: str, now: float) -> bool:
+    """Whether a site's own look was given back, because one in bulk has answered it or is about to."""
+    store = context.store
+    # In one transaction: a look in bulk may end in another thread and settle this one.
+    with store.database.transaction():
+        held = store.work.look(look.id, owner)
+        until = bulk.awaited_until(store, account, held, site, now) if held is not None else None
+        if held is None or until is None:
+            return held is None
+        store.work.put_off_look(held, until)
+        return True
 
 
 def _is_well(context: Context, resource: Resource, look: Look, site: SiteRow) -> bool:
@@ -218,6 +258,7 @@ def _trouble(
     context: Context,
     account: AccountRow,
     look: Look,
+    resource: Resource,
     error: VendorError,
     calls: int,
     span: Span,
@@ -226,12 +267,16 @@ def _trouble(
 ) -> None:
     store = context.store
     if isinstance(error, QuotaSpent):
-        # Not the look's failure: it is tried again as if it had not been begun.
         until = max(_spent(context, account, error, calls, now), earliest)
+        if resource.settles and calls:
+            # It may be one site's own count that is spent: first the others are asked by themselves.
+            store.work.finish_look(look, until + planner.backoff_s(look.attempts + 4), ok=False, now=now)
+            return
+        # Not the look's failure: it is tried again as if it had not been begun.
         store.work.finish_look(msgspec.structs.replace(look, attempts=look.attempts - 1), until, ok=False, now=now)
         return
     if isinstance(error, NotEntitled):
-        then = now + NOT_ENTITLED_S
+        then = now + (ONE_REFUSED_S if resource.settles else NOT_ENTITLED_S)
     elif isinstance(error, Unavailable):
         named = error.retry_after_s if look.attempts or error.retry_after_s >= LONG_PAUSE_S else 60.0
         then = now + max(named, planner.backoff_s(look.attempts))
@@ -240,6 +285,10 @@ def _trouble(
     with store.database.transaction():
         store.work.finish_look(look, max(then, earliest), ok=False, now=now)
         _record(context, account, look.site_id, look.resource, span, now, _outcome(error), calls, 0, str(error))
+    if resource.settles and not isinstance(error, NeedsReconnect):
+        # What the account is like is told by the looks at each site, which come now.
+        log.warning("%s account %d, %s: %s", account.vendor, account.id, resource.id, error)
+        return
     _judge_account(context, account, error, look.attempts + 1, now, whole=look.site_id == 0)
 
 

@@ -84,7 +84,12 @@ def service(
 
 def start_calls(vendor: Vendor, plan: Plan, sites: int, now: float) -> tuple[int, int]:
     """Calls that a new account takes at once: its first looks, and the first history (30 days, and 48 hours)."""
-    looks = sum(r.calls * (sites if r.per_site else 1 + sites // 100) for r in planner.due_resources(vendor, plan))
+    in_bulk = planner.settled(vendor, plan)
+    looks = sum(
+        r.calls * (sites if r.per_site else 1 + sites // 100)
+        for r in planner.due_resources(vendor, plan)
+        if r.id not in in_bulk
+    )
     return looks, first_history_calls(vendor, plan, now) * sites
 
 
@@ -136,8 +141,7 @@ def verdict(vendor: Vendor, plan: Plan, found: Service, larger: Service | None, 
 
 def looks_per_day(loads: Sequence[Load], limits: Collection[Window], now: float) -> float:
     """Calls a day that looks will take: what they want, or what there is."""
-    wanted = sum(planner.calls_per_day(x.vendor, x.plan, x.sites, favoured=x.favoured) for x in loads)
-    return min(wanted, planner.even_per_day(limits, now))
+    return min(planner.wanted_per_day(loads), planner.even_per_day(limits, now))
 
 
 def completes_at(

@@ -40,8 +40,12 @@ def ingest(context: Context, account: AccountRow, resource: str, site: SiteRow |
         method = vendor.method(account.method)
         if plan is not None and method is not None and method.way == "ask":
             for site_id in fresh:
-                plan_site(context, account, vendor, plan, site_id, now)
+                plan_site(context, account, vendor, plan, site_id, now, among=len(fresh))
             plan_history(context, account, vendor, plan, sorted(touched), now)
+            for bulk in planner.settled(vendor, plan).values():
+                # Not before there are sites; and also for an account that is older than its looks in bulk.
+                priority = planner.priority_of(vendor, bulk, favoured=False)
+                store.work.plan_look(account.id, bulk.id, 0, now, priority, keep=not fresh)
         for site_id in unzoned & touched:
             if store.fleet.site(site_id).timezone is not None:
                 # What needs the zone was asked in vain before.
@@ -53,6 +57,9 @@ def ingest(context: Context, account: AccountRow, resource: str, site: SiteRow |
     if answer.site_alerts is not None:
         touched |= _take_alerts(context, account, answer)
     samples = 0
+    if answer.site_answers and plan is not None:
+        settled = _settle(context, account, vendor, plan, resource, answer, now)
+        samples, touched = settled.samples, touched | settled.sites
     if site is not None:
         devices = store.fleet.device_ids(site.id)
         if answer.devices is not None:
@@ -74,6 +81,27 @@ def ingest(context: Context, account: AccountRow, resource: str, site: SiteRow |
         if answer.covered is not None:
             reach(context, site, resource, answer.covered)
     return Taken(samples, frozenset(touched))
+
+
+def _settle(
+    context: Context, account: AccountRow, vendor: Vendor, plan: Plan, resource: str, answer: Answer, now: float
+) -> Taken:
+    """What a look in bulk changed: each site's answer is taken as its own, and its own look is done with it."""
+    store = context.store
+    bulk = next(r for r in planner.settled(vendor, plan).values() if r.id == resource)
+    own = next(r for r in vendor.resources if r.id == bulk.settles)
+    # It is due again when it will be answered again.
+    paced = msgspec.structs.replace(own, every_s=max(own.every_s, bulk.every_s))
+    budget = planner.budget(store, account.scope, now)
+    samples = 0
+    sites = store.fleet.sites(store.fleet.sites_of_account(account.id))
+    answered = [site for site in sites if site.vendor_site_id in answer.site_answers]
+    for site in answered:
+        samples += ingest(context, account, own.id, site, answer.site_answers[site.vendor_site_id]).samples
+        then = planner.next_due(paced, store.fleet.site(site.id), now, budget)
+        priority = planner.priority_of(vendor, own, favoured=False)
+        store.work.settle_look(account.id, own.id, site.id, then, priority, now)
+    return Taken(samples, frozenset(site.id for site in answered))
 
 
 def _take_alerts(context: Context, account: AccountRow, answer: Answer) -> set[int]:
@@ -102,12 +130,19 @@ def reach(context: Context, site: SiteRow, resource: str, covered: Span) -> None
         context.store.work.reach(site.id, resource, Span(known.end, covered.end))
 
 
-def plan_site(context: Context, account: AccountRow, vendor: Vendor, plan: Plan, site_id: int, now: float) -> None:
-    """Have every resource of a new site come round, in the order that the vendor declares; now, if calls last."""
+def plan_site(
+    context: Context, account: AccountRow, vendor: Vendor, plan: Plan, site_id: int, now: float, *, among: int = 1
+) -> None:
+    """Have every resource of a new site come round, in the order that the vendor declares; now, if calls last.
+
+    `among` is the number of sites that are new with it.
+    """
     stretch = planner.budget(context.store, account.scope, now).fresh_stretch
+    in_bulk = planner.settled(vendor, plan)
     for resource in planner.due_resources(vendor, plan):
         if resource.per_site:
-            first = planner.first_due(vendor, resource, site_id, now, stretch)
+            spread = planner.round_days(vendor, plan, among) if in_bulk and resource.id not in in_bulk else 0.0
+            first = planner.first_due(vendor, resource, site_id, now, stretch, round_days=spread)
             context.store.work.plan_look(account.id, resource.id, site_id, first, resource.order)
 
 

@@ -68,6 +68,8 @@ OVERLAP_S: Final = 2 * 3_600
 LOOK_BACK_DAYS: Final = 7
 FIRST_ROUND_S: Final = 60 * DAY_S
 """Over which the first looks at what is not seen at once are spread, where calls are scarce."""
+ROUND_SHARE: Final = 0.2
+"""Of a day's calls what first looks at new sites may take where their curves come in bulk."""
 
 _FAVOURED: Final = (
     "(site.tags <> '[]' OR EXISTS (SELECT 1 FROM alert WHERE alert.site_id = site.id AND resolved_at IS NULL AND "
@@ -90,18 +92,30 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """How many sites an account has to ask for, and how many of them are favoured."""
+    """How many sites an account has to ask for, and how many of them are favoured.
+
+    `singly` says that its looks in bulk fail, so that each site is asked for by itself.
+    """
 
     vendor: Vendor
     plan: Plan
     sites: int
     favoured: int = 0
+    singly: bool = False
 
 
-def calls_per_day(vendor: Vendor, plan: Plan, sites: int, *, stretch: float = 1.0, favoured: int = 0) -> float:
-    """Calls a day at the declared pace, or with every pause stretched."""
+def calls_per_day(
+    vendor: Vendor, plan: Plan, sites: int, *, stretch: float = 1.0, favoured: int = 0, singly: bool = False
+) -> float:
+    """Calls a day at the declared pace, or with every pause stretched.
+
+    What a look in bulk settles is counted with it, unless they are asked `singly`.
+    """
     total = 0.0
+    in_bulk = {} if singly else settled(vendor, plan)
     for resource in due_resources(vendor, plan):
+        if resource.id in in_bulk:
+            continue
         once = _looks_a_day(vendor, resource, stretch) * resource.calls
         if not resource.per_site:
             total += once * (1 + sites // 100)
@@ -133,8 +147,14 @@ def slower(vendor: Vendor, resource: Resource, stretch: float) -> float:
 
 
 def due_resources(vendor: Vendor, plan: Plan) -> list[Resource]:
-    """The resources that a plan gives, the list among them."""
-    return [r for r in vendor.resources if not r.per_site or r.id in plan.gives]
+    """The resources that a plan gives, and those that serve the account and that no plan names, the list among them."""
+    named = frozenset[str]().union(*(known.gives for known in vendor.plans))
+    return [r for r in vendor.resources if r.id in plan.gives or not (r.per_site or r.id in named)]
+
+
+def settled(vendor: Vendor, plan: Plan) -> dict[str, Resource]:
+    """The resources per site that a plan gives in bulk, and of each the one that brings it for many sites at once."""
+    return {r.settles: r for r in due_resources(vendor, plan) if r.settles}
 
 
 def stretch_for(loads: Collection[Load], per_day: float) -> float:
@@ -144,20 +164,20 @@ def stretch_for(loads: Collection[Load], per_day: float) -> float:
         return MOST_STRETCH
     # To three figures, so that what changes with every call is not worked out anew with every call.
     digits = 2 - math.floor(math.log10(per_day)) if per_day < math.inf else 0
-    known = tuple((x.vendor.id, x.plan.id, x.sites, x.favoured) for x in loads)
+    known = tuple((x.vendor.id, x.plan.id, x.sites, x.favoured, x.singly) for x in loads)
     return _stretch_for(known, round(per_day, digits) if per_day < math.inf else per_day)
 
 
 @lru_cache(maxsize=1_000)
-def _stretch_for(known: tuple[tuple[str, str, int, int], ...], per_day: float) -> float:
-    loads = [(connector(v).vendor, connector(v).vendor.plan(plan), sites, favour) for v, plan, sites, favour in known]
+def _stretch_for(known: tuple[tuple[str, str, int, int, bool], ...], per_day: float) -> float:
+    loads = [
+        Load(vendor, plan, sites, favoured, singly)
+        for vendor_id, plan_id, sites, favoured, singly in known
+        if (plan := (vendor := connector(vendor_id).vendor).plan(plan_id)) is not None
+    ]
 
     def wanted(stretch: float) -> float:
-        return sum(
-            calls_per_day(vendor, plan, sites, stretch=stretch, favoured=favoured)
-            for vendor, plan, sites, favoured in loads
-            if plan is not None
-        )
+        return wanted_per_day(loads, stretch=stretch)
 
     low, high = 1.0, MOST_STRETCH
     if wanted(low) <= per_day:
@@ -173,8 +193,9 @@ def _stretch_for(known: tuple[tuple[str, str, int, int], ...], per_day: float) -
 def loads_of(store: Store, scope: str) -> list[Load]:
     """What the accounts of a scope have to ask for; accounts with an unknown plan are left out."""
     found = []
-    for vendor_id, plan_id, sites, favoured in store.database.rows(
-        f"SELECT account.vendor, plan, count(site.id), COALESCE(sum({_FAVOURED}), 0) FROM account "
+    for vendor_id, plan_id, sites, favoured, failing in store.database.rows(
+        f"SELECT account.vendor, plan, count(site.id), COALESCE(sum({_FAVOURED}), 0), (SELECT group_concat(resource) "
+        "FROM due WHERE due.account_id = account.id AND due.site_id = 0 AND attempts > 0) FROM account "
         "LEFT JOIN account_site ON account_id = account.id AND gone_since IS NULL "
         "LEFT JOIN site ON site.id = site_id WHERE scope = ? AND removed_at IS NULL GROUP BY account.id",
         (scope,),
@@ -182,8 +203,16 @@ def loads_of(store: Store, scope: str) -> list[Load]:
         vendor = connector(vendor_id).vendor
         plan = vendor.plan(plan_id)
         if plan is not None:
-            found.append(Load(vendor, plan, sites, favoured))
+            in_bulk = {bulk.id for bulk in settled(vendor, plan).values()}
+            found.append(Load(vendor, plan, sites, favoured, not in_bulk.isdisjoint((failing or "").split(","))))
     return found
+
+
+def wanted_per_day(loads: Collection[Load], *, stretch: float = 1.0) -> float:
+    """The calls a day that these accounts take at the declared pace, or with every pause stretched."""
+    return sum(
+        calls_per_day(x.vendor, x.plan, x.sites, stretch=stretch, favoured=x.favoured, singly=x.singly) for x in loads
+    )
 
 
 def is_favoured(store: Store, site_id: int) -> bool:
@@ -229,7 +258,7 @@ def budget(store: Store, scope: str, now: float) -> Budget:
             resets_at = min(resets_at, standing.resets_at)
             days = max((standing.resets_at - now) / DAY_S, 0.25)
             per_day = min(per_day, max(standing.left - reserve(standing, now), 0) / days)
-    wanted = sum(calls_per_day(x.vendor, x.plan, x.sites, favoured=x.favoured) for x in loads)
+    wanted = wanted_per_day(loads)
     fresh = stretch_for(loads, even_per_day(limits, now))
     return Budget(stretch_for(loads, per_day), per_day, wanted, resets_at, fresh)
 
@@ -334,15 +363,30 @@ def _by_day(now: float, pause: float, spread: float, latitude: float, longitude:
     return then if up is None or clock.sun_up(then, latitude, longitude) else up + 3_600 * (spread - 0.95) * 40
 
 
-def first_due(vendor: Vendor, resource: Resource, site_id: int, now: float, stretch: float) -> float:
-    """When a new site is first asked: at once for what it is seen by, later for the rest where calls are scarce."""
+def first_due(
+    vendor: Vendor, resource: Resource, site_id: int, now: float, stretch: float, *, round_days: float = 0.0
+) -> float:
+    """When a new site is first asked: at once for what it is seen by, later for the rest where calls are scarce.
+
+    `round_days` is over how long the rest is spread where it would take the calls that the curve needs in bulk.
+    """
     fine = vendor.resource(vendor.fine_resource)
+    if round_days:
+        return now + zlib.crc32(f"{resource.id}:{site_id}:first".encode()) % 1000 / 1000 * round_days * DAY_S
     if stretch <= 2 or resource.id == vendor.fine_resource or (fine is not None and resource.order < fine.order):
         return now
     luck = (zlib.crc32(f"{resource.id}:{site_id}:first".encode()) % 1000) / 1000
     if resource.when_troubled:
         return now + luck * FIRST_ROUND_S * max(1, stretch / 60)
     return now + luck * min(resource.every_s * slower(vendor, resource, stretch), FIRST_ROUND_S * max(1, stretch / 60))
+
+
+def round_days(vendor: Vendor, plan: Plan, sites: int) -> float:
+    """Days over which the first looks at so many new sites are spread, 0 where a fifth of a day's calls serves them."""
+    in_bulk = settled(vendor, plan)
+    calls = sites * sum(r.calls for r in due_resources(vendor, plan) if r.per_site and r.id not in in_bulk)
+    a_day = ROUND_SHARE * min((limit.cap for limit in plan.limits if limit.window == "day"), default=math.inf)
+    return calls / a_day if calls > a_day else 0.0
 
 
 def backoff_s(attempts: int) -> float:
@@ -493,7 +537,7 @@ def bring_forward(store: Store, account: AccountRow, plan: Plan, on_screen: Coll
 
 
 def priority_of(vendor: Vendor, resource: Resource, *, favoured: bool) -> int:
-    """The priority with which a look comes round."""
-    if favoured and resource.id == vendor.fine_resource:
+    """The priority with which a look comes round; one in bulk goes before what it settles."""
+    if resource.settles or (favoured and resource.id == vendor.fine_resource):
         return FAVOURED_PRIORITY
     return max(resource.order, FIRST_PRIORITY)

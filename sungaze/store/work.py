@@ -130,6 +130,26 @@ class Work:
                 ),
             )
 
+    def settle_look(
+        self, account_id: int, resource: str, site_id: int, next_due: float, priority: int, now: float
+    ) -> None:
+        """Have a site's look come round as if it had just been asked: one for many sites has brought its answer.
+
+        Whoever holds it keeps it, and gives it back.
+        """
+        self._db.execute(
+            "UPDATE due SET next_due = ?, priority = ?, attempts = 0, last_ok = ? "
+            "WHERE account_id = ? AND resource = ? AND site_id = ?",
+            (next_due, priority, now, account_id, resource, site_id),
+        )
+
+    def put_off_look(self, look: Look, next_due: float) -> None:
+        """Give a look back that was not asked, until another moment."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE due SET next_due = ?, lease_owner = NULL, lease_until = NULL WHERE id = ?", (next_due, look.id)
+            )
+
     def in_flight(self, account_ids: Sequence[int], now: float) -> int:
         """Looks and gaps of these accounts that are under way."""
         marks = ",".join("?" * len(account_ids))

@@ -48,7 +48,10 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that the vendor sells; `gives` names the resources per site that it opens."""
+    """A plan that the vendor sells; `gives` names the resources per site that it opens.
+
+    A resource that serves the account is for all plans, unless some plan names it: then it is for those that do.
+    """
 
     id: str
     label: str
@@ -85,6 +88,9 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     which goes first among equals. At least `least_s` pass between two looks, whoever asks and however the last one
     ended. `when_troubled` spares a site that is well all but one look a week. `after_midnight` has a daily figure
     asked soon after the site's day has ended.
+
+    `settles` names the resource per site whose look is done for each site that this one, which serves the account,
+    brought an answer for (`Answer.site_answers`); its call is spent for each hundred sites.
     """
 
     id: str
@@ -96,6 +102,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     when_troubled: bool = False
     calls: int = 1
     order: int = 50
+    settles: str = ""
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -267,10 +274,11 @@ class Answer(msgspec.Struct, kw_only=True):
     `devices` None means the look was not about devices; a device missing from a list is retired only when
     `devices_complete` is true, otherwise the devices are merely seen. `alerts` None means the look was not about
     alarms; one that is missing is resolved only when `alerts_complete` says that every open one was listed.
-    `site_alerts` are a whole account's, by vendor_site_id. `fold` is for a vendor that tells conditions and no alarms:
-    it is given the site's open ones and returns those that are new or changed. `older` says that it was sent before
-    what was taken last: it fills, and replaces nothing. `covered` is the span that the answer spoke of, whether or
-    not there were values in it.
+    `site_alerts` are a whole account's, by vendor_site_id. `site_answers` are what a resource that settles others
+    brought for each site, by vendor_site_id; a site that it does not hold is asked for by itself. `fold` is for a
+    vendor that tells conditions and no alarms: it is given the site's open ones and returns those that are new or
+    changed. `older` says that it was sent before what was taken last: it fills, and replaces nothing. `covered` is the
+    span that the answer spoke of, whether or not there were values in it.
     """
 
     sites: list[SiteFacts] = msgspec.field(default_factory=list)
@@ -280,6 +288,7 @@ class Answer(msgspec.Struct, kw_only=True):
     readings: list[Reading] = msgspec.field(default_factory=list)
     alerts: list[AlertFacts] | None = None
     site_alerts: dict[str, list[AlertFacts]] | None = None
+    site_answers: dict[str, Answer] = msgspec.field(default_factory=dict)
     alerts_complete: bool = False
     fold: Callable[[Sequence[AlertFacts]], list[AlertFacts]] | None = None
     older: bool = False
@@ -376,8 +385,11 @@ class Connector(Protocol):
         """Every site of the account, with `complete` true."""
         ...
 
-    def fetch_account(self, access: Access, resource: str) -> Answer:
-        """One look at a resource that serves the whole account and is not its list of sites."""
+    def fetch_account(self, access: Access, resource: str, sites: Sequence[SiteRef], span: Span) -> Answer:
+        """One look at a resource that serves the whole account and is not its list of sites.
+
+        `sites` and `span` are what is owed of a resource that settles others; others are told of no sites.
+        """
         ...
 
     def fetch(self, access: Access, resource: str, site: SiteRef, span: Span) -> Answer:

@@ -323,7 +323,7 @@ class Cps:
         host, port, _, site = address_of(access.credentials)
         return Answer(sites=[SiteFacts(vendor_site_id=site or f"{host}:{port}")], complete=True)
 
-    def fetch_account(self, access: Access, resource: str) -> Answer:
+    def fetch_account(self, access: Access, resource: str, sites: Sequence[SiteRef], span: Span) -> Answer:
         """Nothing serves the whole account but the list."""
         raise ValueError(f"CPS has no resource {resource}")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -418,7 +418,7 @@ class Enphase:
             return self._alarms(access, path, site)
         raise ValueError(f"Enphase has no resource {resource}")
 
-    def fetch_account(self, access: Access, resource: str) -> Answer:
+    def fetch_account(self, access: Access, resource: str, sites: Sequence[SiteRef], span: Span) -> Answer:
         """Enphase has nothing that serves the whole account but its list."""
         raise ValueError(f"Enphase has no resource {resource}")
 

@@ -186,7 +186,9 @@ VENDOR: Final = Vendor(
     resources=(
         Resource(id="list", per_site=False, every_s=DAY_S, night=True, order=10),
         Resource(id="details", per_site=True, every_s=7 * DAY_S, night=True, order=20),
+        Resource(id="bulk_power", per_site=False, every_s=900, order=25, settles="power"),
         Resource(id="power", per_site=True, every_s=900, order=30),
+        Resource(id="bulk_energy", per_site=False, every_s=DAY_S, order=35, settles="energy"),
         Resource(id="energy", per_site=True, every_s=4 * 3_600, order=40),
         Resource(id="devices", per_site=True, every_s=7 * DAY_S, night=True, order=60),
         Resource(id="alerts", per_site=False, every_s=4 * 3_600, night=True, order=70),
@@ -348,10 +350,10 @@ class SolarEdge:
             return Answer(devices=list(read_devices(found)), devices_complete=bool(found))
         raise ValueError(f"SolarEdge has no resource {resource}")
 
-    def fetch_account(self, access: Access, resource: str) -> Answer:
+    def fetch_account(self, access: Access, resource: str, sites: Sequence[SiteRef], span: Span) -> Answer:
         """The alerts of all sites; the end of the list is a short page, or one that repeats what is known."""
         if access.method == v1.METHOD.id:
-            return v1.fetch_account(access, resource)
+            return v1.fetch_account(access, resource, sites, span)
         if resource != "alerts":
             raise ValueError(f"SolarEdge has no resource {resource}")
         found: dict[str, list[AlertFacts]] = {}

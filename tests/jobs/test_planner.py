@@ -129,6 +129,28 @@ def test_the_first_history_is_thirty_days_and_forty_eight_hours(site: Callable[[
         assert min(s.start for s in spans) <= now - 2 * DAY_S
 
 
+def test_what_serves_the_account_is_for_the_plans_that_name_it_and_else_for_all() -> None:
+    vendor = connector("solaredge").vendor
+    given = {plan.id: [r.id for r in planner.due_resources(vendor, plan)] for plan in vendor.plans}
+    assert given["free"] == given["paid"] == ["list", "details", "power", "energy", "devices", "alerts"]
+    assert set(given["v1"]) == {*given["free"], "bulk_power", "bulk_energy"}
+    settled = {plan.id: {k: r.id for k, r in planner.settled(vendor, plan).items()} for plan in vendor.plans}
+    assert settled == {"free": {}, "paid": {}, "v1": {"power": "bulk_power", "energy": "bulk_energy"}}
+
+
+@pytest.mark.parametrize(("sites", "hundreds"), [(6, 1), (99, 1), (100, 2), (500, 6)])
+def test_what_a_look_in_bulk_settles_is_counted_with_it(sites: int, hundreds: int) -> None:
+    vendor = connector("solaredge").vendor
+    plan = vendor.plan("v1")
+    assert plan is not None
+    # A list and daily figures, six looks at alerts, 48 quarter-hours of daylight; details and devices once a week.
+    assert planner.calls_per_day(vendor, plan, sites) == pytest.approx(hundreds * (1 + 1 + 6 + 48) + sites * 2 / 7)
+    alone = planner.calls_per_day(vendor, plan, sites, singly=True) - planner.calls_per_day(vendor, plan, sites)
+    assert alone == pytest.approx(sites * (48 + 3))
+    loads = [planner.Load(vendor, plan, sites, singly=singly) for singly in (False, True)]
+    assert planner.stretch_for(loads[:1], 270) <= planner.stretch_for(loads[1:], 270)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("vendor", "plan", "sites"),

@@ -31,6 +31,7 @@ MIDNIGHT = instant("2026-06-01T00:00:00-05:00")
 TODAY = Span(NOON - 12 * 3600, NOON)
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
 PER_SITE = [resource.id for resource in VENDOR.resources if resource.per_site]
+IN_BULK = [resource.id for resource in VENDOR.resources if resource.settles]
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +158,7 @@ def test_a_wrong_key_is_told_and_costs_one_call(emulator: Emulator, clock: Hands
 # -- refusals --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("resource", ["list", "probe", *PER_SITE])
+@pytest.mark.parametrize("resource", ["list", "probe", *PER_SITE, *IN_BULK])
 def test_the_shutdown_says_what_happened_how_to_go_on_and_that_history_is_kept(
     resource: str, emulator: Emulator, door: Door, whole: World
 ) -> None:
@@ -236,6 +237,8 @@ def look(door: Door, resource: str, ref: Any) -> Any:
         return door.connector.probe(door.access)
     if resource == "list":
         return door.connector.list_sites(door.access)
+    if resource in IN_BULK:
+        return door.connector.fetch_account(door.access, resource, [ref], TODAY)
     return door.connector.fetch(door.access, resource, ref, TODAY)
 
 
@@ -246,7 +249,7 @@ FAULTS = {
 }  # fmt: skip
 
 
-EVERY_LOOK = ["list", "probe", *PER_SITE]
+EVERY_LOOK = ["list", "probe", *PER_SITE, *IN_BULK]
 # These two end at the session, before any reader, and take their time.
 TRIED = [(f, r) for f in FAULTS for r in (["list", "power"] if f in {"huge", "slow"} else EVERY_LOOK)]
 
@@ -267,7 +270,7 @@ def test_every_fault_ends_in_its_error_and_is_over_when_it_is_over(
     monkeypatch.undo()
     emulator.faults.clear()
     answer = look(door, resource, site)
-    assert answer.sites or answer.devices or answer.readings
+    assert answer.sites or answer.devices or answer.readings or answer.site_answers
 
 
 def test_every_fault_is_tried() -> None:
@@ -406,7 +409,7 @@ def test_an_id_that_is_no_number_stays_one_piece_of_the_path(asked: Any) -> None
 
 def test_the_look_at_alerts_costs_nothing(asked: Any) -> None:
     door, server = asked(lambda _: (500, {}))
-    answer = door.connector.fetch_account(door.access, "alerts")
+    answer = door.connector.fetch_account(door.access, "alerts", [], TODAY)
     assert (answer.site_alerts, answer.alerts_complete, server.asked) == (None, False, [])
 
 
@@ -415,7 +418,7 @@ def test_a_resource_that_nobody_declared_is_a_mistake(asked: Any) -> None:
     with pytest.raises(ValueError, match="no resource"):
         look(door, "panels", site_ref(1))
     with pytest.raises(ValueError, match="no resource"):
-        door.connector.fetch_account(door.access, "panels")
+        door.connector.fetch_account(door.access, "panels", [], TODAY)
 
 
 # -- devices ---------------------------------------------------------------------------------------------------------
@@ -679,6 +682,134 @@ def test_late_figures_are_true_at_the_second_look(emulator: Emulator, door: Door
     closed = emulator.service.views()[0].closed_until  # type: ignore[attr-defined]  # SolarEdge's own
     assert len(first) < len(second)
     assert_equal(second, truth(emulator, whole, 0, Span(span.start, closed), "ac_power_w", 900), 0.0001)
+
+
+# -- in bulk ---------------------------------------------------------------------------------------------------------
+
+
+def many(rows: dict[int, Any], name: str = "power") -> dict[str, Any]:
+    """An answer in bulk from the (stamp, value) pairs of each site; None is a site without a series."""
+    wrapper, series_name, unit = (
+        ("powerDateValuesList", "powerDataValueSeries", "QUARTER_OF_AN_HOUR")
+        if name == "power"
+        else ("sitesEnergy", "energyValues", "DAY")
+    )
+    listed = [
+        {
+            "siteId": site,
+            series_name: None if values is None else {"values": [{"date": d, "value": v} for d, v in values]},
+        }
+        for site, values in rows.items()
+    ]
+    return {wrapper: {"timeUnit": unit, "unit": "Wh", "count": len(rows), "siteEnergyList": listed}}
+
+
+DST_NIGHTS = [
+    "2026-03-08T20:00:00+00:00",
+    "2026-03-29T09:00:00+00:00",
+    "2026-04-05T06:00:00+00:00",
+    "2026-10-04T06:00:00+00:00",
+    "2026-10-25T09:00:00+00:00",
+    "2026-11-01T20:00:00+00:00",
+]
+
+
+@pytest.mark.parametrize("now", ["2026-06-01T18:05:00+00:00", *DST_NIGHTS])
+@pytest.mark.parametrize("resource", IN_BULK)
+def test_an_answer_in_bulk_is_each_sites_own_answer_in_every_zone_and_dst_night(
+    resource: str, now: str, door: Door, whole: World, clock: Hands
+) -> None:
+    clock.now = instant(now)
+    sites = refs(whole)
+    settled = resource.removeprefix("bulk_")
+    compared = 0
+    longest = 11 * 3600 if settled == "power" else 6 * DAY_S
+    for back in (0, 7 * 3600 + 1800):
+        span = Span(int(clock.now) - back - longest, int(clock.now) - back)
+        found = door.connector.fetch_account(door.access, resource, sites, span).site_answers
+        assert list(found) == [ref.vendor_site_id for ref in sites]
+        for ref in sites:
+            alone = door.connector.fetch(door.access, settled, ref, span)
+            compared += len(alone.readings)
+            assert found[ref.vendor_site_id].covered == alone.covered
+            assert by_key(found[ref.vendor_site_id].readings) == by_key(alone.readings)
+    assert compared > 5 * len(sites)
+
+
+@pytest.mark.parametrize(
+    ("sites", "sizes"), [(1, [1]), (99, [99]), (100, [100]), (101, [100, 1]), (250, [100, 100, 50])]
+)
+@pytest.mark.parametrize("resource", IN_BULK)
+def test_a_call_asks_for_a_hundred_sites_at_the_most(resource: str, sites: int, sizes: list[int], asked: Any) -> None:
+    name = resource.removeprefix("bulk_")
+    stamp = "2026-06-01 12:00:00" if name == "power" else "2026-06-01"
+
+    def answers(request: Asked) -> Any:
+        ids = request.path.split("/")[2].split(",")
+        return 200, many({int(n): [(stamp, int(n))] for n in ids}, name)
+
+    door, server = asked(answers)
+    given = [site_ref(n) for n in range(1, sites + 1)]
+    found = door.connector.fetch_account(door.access, resource, given, TODAY).site_answers
+    assert [len(path.split("/")[2].split(",")) for path in server.paths()] == sizes
+    assert all(path.endswith(f"/{name}") for path in server.paths())
+    assert {key: [r.value for r in one.readings] for key, one in found.items()} == {
+        str(n): [float(n)] for n in range(1, sites + 1)
+    }
+
+
+@pytest.mark.parametrize("resource", IN_BULK)
+def test_a_site_that_is_not_in_the_answer_or_has_no_series_has_no_answer(resource: str, asked: Any) -> None:
+    name = resource.removeprefix("bulk_")
+    door, _ = asked(lambda _: (200, many({1: [], 2: None, 9: []}, name)))
+    found = door.connector.fetch_account(door.access, resource, [site_ref(n) for n in (1, 2, 3)], TODAY).site_answers
+    assert set(found) == {"1"}
+    assert found["1"].readings == []
+    assert found["1"].covered is not None
+
+
+@pytest.mark.parametrize("resource", IN_BULK)
+def test_a_site_without_a_zone_is_not_asked_for_in_bulk(resource: str, asked: Any) -> None:
+    name = resource.removeprefix("bulk_")
+    door, server = asked(lambda _: (200, many({1: []}, name)))
+    given = [site_ref(1), site_ref(2, None), site_ref(3, "Mars/Olympus")]
+    assert set(door.connector.fetch_account(door.access, resource, given, TODAY).site_answers) == {"1"}
+    assert server.paths() == [f"/sites/1/{name}"]
+    assert door.connector.fetch_account(door.access, resource, given[1:], TODAY).site_answers == {}
+    assert door.connector.fetch_account(door.access, resource, [], TODAY).site_answers == {}
+    assert door.session.calls == 1, "nobody to ask for is no call"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"powerDateValuesList": None},
+        {"powerDateValuesList": {"timeUnit": "DAY", "unit": "W", "siteEnergyList": [
+            {"siteId": 1, "powerDataValueSeries": {"values": []}}]}},
+        {"powerDateValuesList": {"timeUnit": "QUARTER_OF_AN_HOUR", "unit": "HORSEPOWER", "siteEnergyList": [
+            {"siteId": 1, "powerDataValueSeries": {"values": []}}]}},
+        many({1: [("yesterday", 1)]}),
+        many({1: [("2026-06-01T12:00:00", 1)]}),
+    ],
+)  # fmt: skip
+def test_an_answer_in_bulk_in_other_words_is_changed(body: Any, asked: Any) -> None:
+    door, _ = asked(lambda _: (200, body))
+    with pytest.raises(Changed):
+        door.connector.fetch_account(door.access, "bulk_power", [site_ref(1)], TODAY)
+
+
+def test_the_second_hundred_that_fails_is_an_error_of_the_whole_look(asked: Any) -> None:
+    door, _ = asked(lambda request: (200, many({1: []})) if "/1," in request.path else (503, {}))
+    with pytest.raises(Unavailable):
+        door.connector.fetch_account(door.access, "bulk_power", [site_ref(n) for n in range(1, 102)], TODAY)
+
+
+def test_the_running_quarter_of_a_western_site_is_not_taken_from_a_recording() -> None:
+    window = {"startTime": "2026-06-01 10:00:00", "endTime": "2026-06-02 10:00:00"}
+    body = many({7: [("2026-06-01 12:45:00", 1), ("2026-06-01 13:00:00", 2)]})
+    (answer,) = recorded("/sites/7/power", body, **window).values()
+    assert [r.value for r in answer.readings] == [1.0]
 
 
 # -- what was recorded -----------------------------------------------------------------------------------------------

@@ -50,8 +50,9 @@ def test_every_method_names_plans_and_fields_that_there_are(found: Connector) ->
 def test_every_plan_gives_resources_that_there_are_and_limits_that_can_be_kept(found: Connector) -> None:
     vendor = found.vendor
     per_site = {resource.id for resource in vendor.resources if resource.per_site}
+    in_bulk = {resource.id for resource in vendor.resources if resource.settles}
     for plan in vendor.plans:
-        assert plan.gives <= per_site
+        assert plan.gives <= per_site | in_bulk
         assert vendor.fine_resource in plan.gives, "without the curve there is nothing to see"
         assert set(vendor.history[:1]) <= plan.gives
         assert plan.label
@@ -61,7 +62,7 @@ def test_every_plan_gives_resources_that_there_are_and_limits_that_can_be_kept(f
         assert set(windows) <= {"minute", "day", "month"}
         assert all(0 < limit.cap <= limit.limit for limit in plan.limits)
         assert 1 <= plan.concurrent <= min(limit.limit for limit in plan.limits)
-    assert set.union(*(set(plan.gives) for plan in vendor.plans)) == per_site, "a plan opens every resource"
+    assert set.union(*(set(plan.gives) for plan in vendor.plans)) == per_site | in_bulk, "a plan opens every resource"
 
 
 @pytest.mark.parametrize("found", EVERY)
@@ -82,6 +83,25 @@ def test_resources_history_and_the_fine_one_refer_to_each_other(found: Connector
     least = 60 if vendor.id == "cps" else 900
     assert all(resource.every_s >= least and resource.calls >= 1 for resource in vendor.resources)
     assert len({resource.order for resource in vendor.resources}) == len(names)
+
+
+@pytest.mark.parametrize("found", EVERY)
+def test_what_settles_a_look_serves_the_account_and_is_given_with_what_it_settles(found: Connector) -> None:
+    vendor = found.vendor
+    for resource in (r for r in vendor.resources if r.settles):
+        settled = vendor.resource(resource.settles)
+        assert settled is not None
+        assert settled.per_site
+        assert not resource.per_site
+        assert not settled.settles
+        assert resource.order < settled.order, "it goes first"
+        giving = [plan for plan in vendor.plans if resource.id in plan.gives]
+        # A resource that no plan names would be for all of them, its list among them.
+        assert giving
+        assert all(settled.id in plan.gives for plan in giving)
+    assert not vendor.resources[0].settles
+    names = [resource.settles for resource in vendor.resources if resource.settles]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("found", EVERY)

@@ -232,7 +232,8 @@ def ask(
         return found.list_sites(access)
     resource = found.vendor.resource(asked)
     if resource is not None and not resource.per_site:
-        return found.fetch_account(access, asked)
+        refs = [SiteRef(vendor_site_id=site, timezone=ZONE)] if resource.settles else []
+        return found.fetch_account(access, asked, refs, HOURS)
     ref = SiteRef(vendor_site_id=site, timezone=ZONE, device_ids=devices)
     return found.fetch(access, asked, ref, DAYS if asked in DAILY else HOURS)
 
