@@ -31,25 +31,40 @@ def live_token(access: Access, refused: str | None, vendor_name: str, renew: Ren
 
     Raises what `renew` raises, and Unavailable when another holder of the lease takes too long.
     """
-    kept = _kept(access)
-    if kept is not None and _is_alive(kept, refused, access.now()):
-        return kept["access_token"]
+
+    def known() -> str | None:
+        kept = _kept(access)
+        return kept["access_token"] if kept is not None and _is_alive(kept, refused, access.now()) else None
+
+    def renewed() -> str:
+        pair = renew(_kept(access))
+        access.remember(
+            {
+                **access.recall(),
+                "access_token": pair.access_token,
+                "refresh_token": pair.refresh_token,
+                "expires_at": str(access.now() + (numeral(pair.expires_in) or 0.0)),
+            }
+        )
+        return pair.access_token
+
+    return known_or_renewed(access, vendor_name, known, renewed)
+
+
+def known_or_renewed(
+    access: Access, vendor_name: str, known: Callable[[], str | None], renewed: Callable[[], str]
+) -> str:
+    """The token that is known to be alive, or a new one, which one holder of the lease gets for all.
+
+    Raises what `renewed` raises, and Unavailable when another holder of the lease takes too long.
+    """
+    token = known()
+    if token is not None:
+        return token
     try:
         with access.login_lease():
             # Another holder of the lease may have renewed it meanwhile.
-            kept = _kept(access)
-            if kept is not None and _is_alive(kept, refused, access.now()):
-                return kept["access_token"]
-            pair = renew(kept)
-            access.remember(
-                {
-                    **access.recall(),
-                    "access_token": pair.access_token,
-                    "refresh_token": pair.refresh_token,
-                    "expires_at": str(access.now() + (numeral(pair.expires_in) or 0.0)),
-                }
-            )
-            return pair.access_token
+            return known() or renewed()
     except TimeoutError:
         raise Unavailable(
             f"{vendor_name} is being logged in to by another task, which takes too long. What is known is kept; it is "

@@ -59,6 +59,7 @@ from sungaze.vendors._session import (
     retry_after,
     words,
 )
+from sungaze.vendors._tokens import known_or_renewed
 
 log = logging.getLogger(__name__)
 
@@ -534,22 +535,11 @@ class Tigo:
             refused = token
 
     def _token(self, access: Access, refused: str | None) -> str:
-        """A token that is alive and is not the `refused` one: the one remembered, or a new one under the lease."""
-        kept = access.recall()
-        if _is_alive(kept, refused, access.now()):
-            return kept["token"]
-        try:
-            with access.login_lease():
-                # Another holder of the lease may have renewed it meanwhile.
-                kept = access.recall()
-                if _is_alive(kept, refused, access.now()):
-                    return kept["token"]
-                return self._login(access)
-        except TimeoutError:
-            raise Unavailable(
-                "Tigo is being logged in to by another task, which takes too long. What is known is kept; it is asked "
-                "again in a few minutes."
-            ) from None
+        def known() -> str | None:
+            kept = access.recall()
+            return kept["token"] if _is_alive(kept, refused, access.now()) else None
+
+        return known_or_renewed(access, NAME, known, lambda: self._login(access))
 
     def _login(self, access: Access) -> str:
         """A new token, remembered. The refresh token has no documented use: it is logged in again (section 1)."""
