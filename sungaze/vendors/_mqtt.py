@@ -86,6 +86,7 @@ class Subscriber:
         self._ending = threading.Event()
         self._refusal: VendorError | None = None
         self._session = 0
+        self._leaving = False
         self._client: Client | None = None
         self._taker: threading.Thread | None = None
 
@@ -186,6 +187,7 @@ class Subscriber:
         self._refusal = None
         self.connects += 1
         self._session += 1
+        self._leaving = False
         client.subscribe([(topic, 1) for topic in self._topics])
 
     def _on_subscribe(self, client: Client, userdata: Any, mid: int, reasons: Any, properties: Any) -> None:
@@ -207,7 +209,8 @@ class Subscriber:
         one = _Waiting(
             message.topic, bytes(message.payload), bool(message.retain), message.mid, message.qos, self._session
         )
-        while not self._ending.is_set():
+        # A connection that is being left sends nothing that the next one does not send again, in its order.
+        while not self._ending.is_set() and not self._leaving:
             try:
                 self._waiting.put(one, timeout=0.5)
                 return
@@ -235,7 +238,7 @@ class Subscriber:
             except Exception:
                 self.failed += 1
                 log.exception("a message of %d bytes on %s was not taken; it comes again", len(one.payload), one.topic)
-                self._again(pause)
+                self._again(pause, one.session)
                 pause = min(60.0, pause * 2)
                 continue
             pause = PAUSE_S
@@ -244,8 +247,13 @@ class Subscriber:
             if client is not None and one.session == self._session:
                 client.ack(one.mid, one.qos)
 
-    def _again(self, pause: float) -> None:
+    def _again(self, pause: float, session: int) -> None:
         """Leave and come back: the broker sends what was not acknowledged only with a new connection."""
+        if session != self._session:
+            # The connection went while the message was being taken: the broker has sent it again by itself.
+            self._ending.wait(pause)
+            return
+        self._leaving = True
         self._session += 1
         self._drain()
         self._ending.wait(pause)

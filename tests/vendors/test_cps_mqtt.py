@@ -117,6 +117,19 @@ def test_a_message_that_could_not_be_taken_comes_again(
         assert door.connects >= 3
 
 
+def test_what_comes_while_a_failed_take_pauses_does_not_overtake_it(
+    mosquitto: Mosquitto, publish: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_mqtt, "PAUSE_S", 0.3)
+    take = Taken(fail=1)
+    with Subscriber(broker_of(mosquitto), ("cps/v1/+/+",), take) as door:
+        publish(b"a")
+        until(lambda: door.failed == 1)
+        publish(b"b", b"c")
+        until(lambda: len(take.seen) >= 3)
+        assert take.payloads == [b"a", b"b", b"c"]
+
+
 def test_the_session_is_renewed_when_the_broker_comes_back(mosquitto: Mosquitto, publish: Any) -> None:
     take = Taken()
     with Subscriber(broker_of(mosquitto), ("cps/v1/+/+",), take) as door:
