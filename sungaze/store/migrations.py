@@ -150,5 +150,23 @@ CREATE TABLE sender (
   account_id INTEGER NOT NULL, sender TEXT NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (account_id, sender));
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _ALERTS, _BUDGET, _RAW, _MESSAGES)
+# What people write: where a panel hangs, who waits for what at a place, and the notes of it; and an account at rest.
+_CARE = """
+ALTER TABLE device ADD COLUMN user_array TEXT;
+ALTER TABLE device ADD COLUMN user_row INTEGER;
+ALTER TABLE device ADD COLUMN user_column INTEGER;
+ALTER TABLE place ADD COLUMN modules TEXT;
+ALTER TABLE place ADD COLUMN assignee TEXT;
+ALTER TABLE place ADD COLUMN waiting_on TEXT;
+ALTER TABLE place ADD COLUMN snoozed_at INTEGER;
+ALTER TABLE place ADD COLUMN snoozed_until INTEGER;
+ALTER TABLE place ADD COLUMN snoozed_state TEXT;
+CREATE TABLE note (
+  id INTEGER PRIMARY KEY, place_id INTEGER NOT NULL REFERENCES place(id), at INTEGER NOT NULL, text TEXT NOT NULL,
+  author TEXT NOT NULL DEFAULT '');
+CREATE INDEX note_place ON note(place_id, at);
+ALTER TABLE account ADD COLUMN paused_at INTEGER;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _ALERTS, _BUDGET, _RAW, _MESSAGES, _CARE)
 LATEST: Final = len(MIGRATIONS)

@@ -16,6 +16,7 @@ SHEET: Final = (
     "name", "address", "latitude", "longitude", "timezone", "customer", "phone", "reference",
     "permission_to_operate_on", "warranty", "notes",
 )  # fmt: skip
+_COLUMNS: Final = ", ".join(("id", *SHEET))
 
 
 class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,12 +50,12 @@ class Places:
             "SELECT place_id, id, role FROM site WHERE archived_at IS NULL ORDER BY id"
         ):
             sites.setdefault(place_id, []).append((site_id, role))
-        rows = self._db.dicts("SELECT * FROM place ORDER BY name COLLATE NOCASE, id")
+        rows = self._db.dicts(f"SELECT {_COLUMNS} FROM place ORDER BY name COLLATE NOCASE, id")
         return [_row(row, sites[row["id"]]) for row in rows if row["id"] in sites]
 
     def place(self, place_id: int) -> PlaceRow:
         """One place, with all its sites. Raises NotFound."""
-        for row in self._db.dicts("SELECT * FROM place WHERE id = ?", (place_id,)):
+        for row in self._db.dicts(f"SELECT {_COLUMNS} FROM place WHERE id = ?", (place_id,)):
             sites = self._db.rows("SELECT id, role FROM site WHERE place_id = ? ORDER BY id", (place_id,))
             return _row(row, sites)
         raise NotFound("There is no such place.")

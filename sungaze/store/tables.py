@@ -27,6 +27,7 @@ class Account(Model):
     created_at = IntegerField()
     removed_at = IntegerField(null=True)
     consented_at = IntegerField(null=True)
+    paused_at = IntegerField(null=True)
 
     class Meta:
         table_name = "account"
@@ -47,6 +48,12 @@ class Place(Model):
     permission_to_operate_on = TextField(null=True)
     warranty = TextField(null=True)
     notes = TextField(null=True)
+    modules = TextField(null=True)
+    assignee = TextField(null=True)
+    waiting_on = TextField(null=True)
+    snoozed_at = IntegerField(null=True)
+    snoozed_until = IntegerField(null=True)
+    snoozed_state = TextField(null=True)
 
     class Meta:
         table_name = "place"
@@ -126,9 +133,25 @@ class Device(Model):
     replaces_id = IntegerField(null=True)
     rated_w = FloatField(null=True)
     first_seen = IntegerField()
+    user_array = TextField(null=True)
+    user_row = IntegerField(null=True)
+    user_column = IntegerField(null=True)
 
     class Meta:
         table_name = "device"
+
+
+class Note(Model):
+    """A note of the user's on a place."""
+
+    id = AutoField()
+    place_id = IntegerField()
+    at = IntegerField()
+    text = TextField()
+    author = TextField(default="")
+
+    class Meta:
+        table_name = "note"
 
 
 class Flip(Model):
