@@ -17,6 +17,7 @@ import msgspec
 from sungaze import clock
 from sungaze.api.shapes import FleetOut, PlaceRef, SiteOut, YesterdayOut
 from sungaze.checks.freshness import Facts, Habit, judge, status_word
+from sungaze.checks.loss import DayFacts, loss_of
 from sungaze.jobs.events import Events
 from sungaze.jobs.judge import Seen
 from sungaze.model import DAY_S, Communication, Freshness, SiteStatus
@@ -60,6 +61,7 @@ class Board:
         self._built = float("-inf")
         self._fleet: FleetOut | None = None
         self._version = 0
+        self._days: dict[int, DayFacts] = {}
         self._renewing = False
 
     def sites(self) -> list[SiteOut]:
@@ -167,7 +169,30 @@ class Board:
                     by_itself=by_itself,
                 )
             )  # fmt: skip
+        self._price(rows, sites, alarms)
         return rows
+
+    def _price(self, rows: list[SiteOut], sites: list[SiteRow], alarms: Mapping[int, Standing]) -> None:
+        """Say of each site in trouble what that costs, from its own panels or from the sites around it."""
+        dead = {site_id: standing.devices for site_id, standing in alarms.items() if standing.devices}
+        panels = self._store.fleet.panels(list(dead))
+        for row, site in zip(rows, sites, strict=True):
+            mine = panels.get(row.id, frozenset())
+            self._days[row.id] = DayFacts(
+                site_id=row.id, place_id=row.place.id, peak_kw=row.peak_power_kw, energy_wh=row.energy_yesterday_wh,
+                latitude=site.latitude, longitude=site.longitude, exact=site.position_source in {"user", "vendor"},
+                well=row.status == SiteStatus.NORMAL and row.alerts == 0,
+                panels=len(mine), dead=len(mine & dead.get(row.id, frozenset())),
+            )  # fmt: skip
+        others = list(self._days.values())
+        for row in rows:
+            if row.status not in {SiteStatus.FAULT, SiteStatus.WARNING} and not self._days[row.id].dead:
+                continue
+            if row.communication == Communication.SILENT:
+                continue
+            loss = loss_of(self._days[row.id], others)
+            if loss is not None:
+                row.loss_wh_per_day, row.loss_basis = loss.wh_per_day, loss.basis
 
     def _heard_until(self, account_id: int, site: SiteRow, vendor: Vendor, now: float) -> int:
         """Until when a site that sends by itself has been listened for: silence counts once that was long enough."""
@@ -223,11 +248,14 @@ class Board:
         return dict(found) | {site_id: watts for site_id, watts in moments.items() if watts is not None}
 
 
-def urgency(row: SiteOut) -> tuple[int, float, str]:
-    """The order of a list that has the worst first."""
+def urgency(row: SiteOut) -> tuple[int, float, float, str]:
+    """The order of a list that has the worst first: lost production by what it costs, then who is not heard."""
     status = SiteStatus(row.status)
     first = _URGENT.get(status, 9) if row.needs_you else 9
-    return (min(first, _BY_FRESHNESS[row.freshness] + (0 if row.needs_you else 3)), -(row.peak_power_kw or 0), row.name)
+    by = min(first, _BY_FRESHNESS[row.freshness] + (0 if row.needs_you else 3))
+    if row.needs_you and row.loss_wh_per_day is not None and row.communication != Communication.SILENT:
+        by = -1
+    return (by, -(row.loss_wh_per_day or 0.0), -(row.peak_power_kw or 0), row.name)
 
 
 def _way(vendor: Vendor, account: AccountRow) -> str:
@@ -304,6 +332,10 @@ def _row(
         needs_you=verdict.code in {"account", "site_silent"}
         or status in {SiteStatus.FAULT, SiteStatus.OFFLINE, SiteStatus.WARNING},
         archived=site.archived_at is not None,
+        trouble=alarms.description if alarms is not None else "",
+        trouble_since=alarms.since if alarms is not None else None,
+        tags=list(site.tags),
+        customer=site.customer,
     )
 
 
@@ -379,9 +411,10 @@ def fleet_figures(
     )
 
 
-def matches(row: SiteOut, words: list[str]) -> bool:
-    """Whether every word is found in a site's name, address, place or vendor id."""
-    text = f"{row.name} {row.address} {row.place.name} {row.vendor} {row.vendor_site_id}".casefold()
+def matches(row: SiteOut, words: list[str], more: str = "") -> bool:
+    """Whether every word is found in a site's name, address, place, customer, tags or vendor id, or in `more`."""
+    parts = (row.name, row.address, row.place.name, row.customer or "", *row.tags, row.vendor, row.vendor_site_id, more)
+    text = " ".join(parts).casefold()
     return all(word in text for word in words)
 
 

@@ -301,7 +301,8 @@ class SiteOut(msgspec.Struct, kw_only=True):
 
     `freshness` is one of never, stale, asleep, late, fresh; `freshness_reason` says why in words. `power_w` is the
     newest mean of `power_interval_s` seconds starting at `measured_at`. `energy_today_wh` counts from the site's local
-    midnight. `reason_code` is one of '', not_asked, vendor_late, site_silent, account, never.
+    midnight. `reason_code` is one of '', not_asked, vendor_late, site_silent, account, never. `trouble` is the worst
+    alarm that goes on, in its words; `loss_wh_per_day` estimates what a trouble costs, null where that cannot be told.
     """
 
     id: int
@@ -331,6 +332,12 @@ class SiteOut(msgspec.Struct, kw_only=True):
     alerts: int
     needs_you: bool
     archived: bool
+    trouble: str = ""
+    trouble_since: int | None = None
+    loss_wh_per_day: float | None = None
+    loss_basis: str = ""
+    tags: list[str] = []
+    customer: str | None = None
 
 
 class SiteList(msgspec.Struct):
@@ -400,6 +407,7 @@ class SitePatch(msgspec.Struct, forbid_unknown_fields=True):
     longitude: float | msgspec.UnsetType | None = msgspec.UNSET
     tilt: float | msgspec.UnsetType | None = msgspec.UNSET
     azimuth: float | msgspec.UnsetType | None = msgspec.UNSET
+    tags: list[str] | msgspec.UnsetType | None = msgspec.UNSET
     place: int | msgspec.UnsetType | None = msgspec.UNSET
     role: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -594,6 +602,67 @@ class FleetOut(msgspec.Struct):
     freshness: dict[str, int]
     needs_you: int
     vendors: dict[str, int]
+
+
+class SparklineOut(msgspec.Struct):
+    """Mean power of each step of a site, W; null where nothing is known."""
+
+    site_id: int
+    values: list[float | None]
+
+
+class SparklineList(msgspec.Struct):
+    """The last 24 hours of some sites, from `start` in steps of `step_s`."""
+
+    start: int
+    step_s: int
+    items: list[SparklineOut]
+
+
+class LookedIn(msgspec.Struct, forbid_unknown_fields=True):
+    """A look at the fleet; `seen` says that what changed so far has been read."""
+
+    seen: bool = False
+
+
+class ChangeOut(msgspec.Struct):
+    """Something that changed. `kind`: an alarm `began` or `ended`, an `account` is in another state, a site was
+    `added`; `words` are the alarm's, or the account's new state.
+    """
+
+    at: int
+    kind: str
+    site_id: int | None
+    name: str
+    words: str
+
+
+class ChangesOut(msgspec.Struct):
+    """What changed since the user last looked; `items` are the newest of them."""
+
+    since: int
+    alerts_began: int
+    alerts_ended: int
+    accounts: int
+    sites_added: int
+    items: list[ChangeOut]
+
+
+class FoundOut(msgspec.Struct):
+    """What a search found: a `site`, or a `device` of one; `about` says more of it."""
+
+    kind: str
+    site_id: int
+    device_id: int | None
+    name: str
+    about: str
+
+
+class SearchOut(msgspec.Struct):
+    """The first of what a search found, and how many there are."""
+
+    items: list[FoundOut]
+    total: int
 
 
 class Problem(msgspec.Struct):

@@ -32,6 +32,8 @@ from sungaze.store.timeseries import RESOLUTIONS
 from sungaze.vendors import connector
 
 DISCLAIMER: Final = "Schematic only: the order is by serial number, not the arrangement on the roof."
+MOST_TAGS: Final = 20
+LONGEST_TAG: Final = 40
 LONGEST_RAW_S: Final = 400 * DAY_S
 LONGEST_S: Final = 40 * 366 * DAY_S
 
@@ -133,6 +135,8 @@ def update_site(parts: GivenParts, site_id: Id, data: JSONBody[SitePatch]) -> Si
         raise BadRequest(f"There is no time zone called “{values['timezone']}”, try one like Europe/Berlin.")
     if isinstance(values.get("alias"), str):
         values["alias"] = values["alias"].strip()[:200] or None
+    if isinstance(values.get("tags"), list):
+        values["tags"] = _tags(values["tags"])
     if isinstance(values.get("place"), int) and not 0 <= values["place"] <= LARGEST_ID:
         raise NotFound("There is no such place.")
     place, role = values.pop("place", msgspec.UNSET), values.pop("role", msgspec.UNSET)
@@ -278,6 +282,14 @@ def get_layout(
             for index, d in enumerate(cells)
         ],
     )
+
+
+def _tags(given: list[str]) -> list[str]:
+    """Tags as they are kept: without white space around them, each once. Raises BadRequest."""
+    tags = list(dict.fromkeys(" ".join(tag.split()) for tag in given))
+    if len(tags) > MOST_TAGS or any(len(tag) > LONGEST_TAG for tag in tags):
+        raise BadRequest(f"A site may have {MOST_TAGS} tags of {LONGEST_TAG} characters each; nothing was changed.")
+    return [tag for tag in tags if tag]
 
 
 def _instant(text: str, site: SiteRow) -> int:

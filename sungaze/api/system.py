@@ -1,4 +1,4 @@
-"""Health, the launch key's exchange, the fleet's figures and the stream of events."""
+"""Health, the launch key's exchange and the stream of events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from sungaze import __version__
 from sungaze.api.auth import cookie_name
 from sungaze.api.parts import GivenParts, Parts
-from sungaze.api.shapes import FleetOut, Health, SessionIn, SessionOut
+from sungaze.api.shapes import Health, SessionIn, SessionOut
 
 SETTLE_S: Final = 0.25
 """Events that come within it are told as one."""
@@ -51,12 +51,6 @@ def new_launch_key(parts: GivenParts) -> dict[str, str]:
     return {"key": parts.sessions.launch_key()}
 
 
-@get("/api/fleet", operation_id="getFleet", sync_to_thread=True)
-def get_fleet(parts: GivenParts) -> FleetOut:
-    """The fleet at one common quarter-hour, today so far, and yesterday complete."""
-    return parts.board.fleet()
-
-
 @get("/api/events", operation_id="streamEvents", media_type="text/event-stream", sync_to_thread=False)
 def stream_events(parts: GivenParts) -> ServerSentEvent:
     """What changes, as it changes: `sites` and `accounts` with `{"ids": […]}`, `everything` with none, and `beat`."""
@@ -85,4 +79,4 @@ async def _events(parts: Parts) -> AsyncIterator[ServerSentEventMessage]:
         parts.context.events.leave(listener)
 
 
-ROUTES = [get_health, open_session, new_launch_key, get_fleet, stream_events]
+ROUTES = [get_health, open_session, new_launch_key, stream_events]

@@ -14,6 +14,8 @@ from typing import Final
 
 import msgspec
 
+from sungaze.checks.near import within_km
+
 NEAR_M: Final = 120.0
 DAYS: Final = 14
 """So many days in common make a curve's likeness worth something."""
@@ -91,15 +93,7 @@ def _plain(text: str) -> str:
 
 
 def _near(a: SiteFacts, b: SiteFacts) -> bool:
-    if not (a.exact and b.exact) or None in {a.latitude, a.longitude, b.latitude, b.longitude}:
-        return False
-    assert a.latitude is not None
-    assert a.longitude is not None
-    assert b.latitude is not None
-    assert b.longitude is not None
-    north = math.radians(b.latitude - a.latitude)
-    east = math.radians(b.longitude - a.longitude) * math.cos(math.radians((a.latitude + b.latitude) / 2))
-    return 6_371_000.0 * math.hypot(north, east) <= NEAR_M
+    return a.exact and b.exact and within_km((a.latitude, a.longitude), (b.latitude, b.longitude), NEAR_M / 1000)
 
 
 def _alike(a: SiteFacts, b: SiteFacts) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import msgspec
 
 from sungaze.checks import production
+from sungaze.checks.near import NEIGHBOUR_KM, within_km
 from sungaze.checks.production import Facts, Finding, judge
 from sungaze.jobs.context import Context
 from sungaze.model import AlertFacts, Freshness, Severity, Span
@@ -16,7 +16,6 @@ from sungaze.store.fleet import SiteRow
 from sungaze.store.timeseries import SeriesKey
 from sungaze.vendors import connectors
 
-NEIGHBOUR_KM: Final = 40.0
 LOOK_BACK_S: Final = 6 * 3_600
 _WORDS: Final = {
     production.SITE_SILENT: "Site silent",
@@ -102,8 +101,4 @@ def _are_neighbours(one: Seen, other: Seen) -> bool:
     a, b = one.site, other.site
     if a.id == b.id or a.place_id == b.place_id or "zone" in {a.position_source, b.position_source}:
         return False
-    if a.latitude is None or a.longitude is None or b.latitude is None or b.longitude is None:
-        return False
-    north = math.radians(b.latitude - a.latitude)
-    east = math.radians(b.longitude - a.longitude) * math.cos(math.radians((a.latitude + b.latitude) / 2))
-    return 6_371.0 * math.hypot(north, east) <= NEIGHBOUR_KM
+    return within_km((a.latitude, a.longitude), (b.latitude, b.longitude), NEIGHBOUR_KM)

@@ -8,6 +8,7 @@ from sungaze.store.alerts import Alerts
 from sungaze.store.database import Database
 from sungaze.store.fleet import Fleet
 from sungaze.store.ledger import Ledger
+from sungaze.store.memory import Memory
 from sungaze.store.messages import Messages
 from sungaze.store.places import Places
 from sungaze.store.raw import RawAnswers
@@ -29,6 +30,7 @@ class Store:
         self.places = Places(self.database)
         self.raw = RawAnswers(self.database)
         self.messages = Messages(self.database)
+        self.memory = Memory(self.database)
 
     def close(self) -> None:
         """Close this thread's connection; other threads close their own as they end."""

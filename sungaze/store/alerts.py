@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -22,11 +24,16 @@ _RANK: Final = "CASE severity WHEN 'critical' THEN 0 WHEN 'error' THEN 1 WHEN 'w
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How the alarms of a site stand: how many go on, the worst of them, and whether one says that it is silent."""
+    """How the alarms of a site stand: how many go on, the worst of them with its words and its beginning, whether one
+    says that it is silent, and the devices that have one worse than an information.
+    """
 
     count: int
     worst: Severity
     silent: bool
+    description: str = ""
+    since: int = 0
+    devices: frozenset[int] = frozenset()
 
 
 class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,7 +192,16 @@ class Alerts:
         """How the alarms of each site, or of each of these, stand; a site without one that goes on is left out."""
         among = "" if sites is None else f" AND site_id IN ({','.join(map(str, map(int, sites)))})"
         rows = self._db.rows(
-            f"SELECT site_id, count(*), min({_RANK}), max(silent) FROM alert WHERE resolved_at IS NULL "
-            f"AND site_id IS NOT NULL{among} GROUP BY site_id"
+            f"SELECT site_id, {_RANK}, description, timestamp, silent, device_id FROM alert WHERE resolved_at IS NULL "
+            f"AND site_id IS NOT NULL{among} ORDER BY site_id, 2, timestamp, id"
         )
-        return {site_id: Standing(count, _SEVERITIES[worst], bool(silent)) for site_id, count, worst, silent in rows}
+        found: dict[int, Standing] = {}
+        for site_id, mine in itertools.groupby(rows, key=operator.itemgetter(0)):
+            group = list(mine)
+            _, rank, description, since, _, _ = group[0]
+            found[site_id] = Standing(
+                count=len(group), worst=_SEVERITIES[rank], silent=any(row[4] for row in group),
+                description=description, since=since,
+                devices=frozenset(row[5] for row in group if row[5] and _SEVERITIES[row[1]] != Severity.INFO),
+            )  # fmt: skip
+        return found

@@ -9,7 +9,7 @@ import msgspec
 
 from sungaze import clock
 from sungaze.errors import NotFound
-from sungaze.model import DeviceFacts, DeviceStatus, DeviceType, SiteFacts
+from sungaze.model import PRODUCING_TYPES, DeviceFacts, DeviceStatus, DeviceType, SiteFacts
 from sungaze.store.database import Database
 from sungaze.store.tables import Account, AccountSite, Device, Flip, Place, Site
 from sungaze.store.timeseries import Rating, TimeSeries
@@ -22,6 +22,7 @@ USER_FIELDS: Final = {
     "longitude": "user_longitude",
     "tilt": "tilt",
     "azimuth": "azimuth",
+    "tags": "tags",
 }
 """What the user may set, and the column that keeps it apart from the vendor's word."""
 
@@ -63,6 +64,8 @@ class SiteRow(msgspec.Struct, frozen=True, kw_only=True):
     not_visible_since: int | None
     archived_at: int | None
     user_set: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    customer: str | None = None
 
     @property
     def address(self) -> str:
@@ -111,7 +114,10 @@ class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
     rated_w: float | None
 
 
-_SITE_SQL = "SELECT site.*, place.name AS place_name FROM site JOIN place ON place.id = site.place_id"
+_SITE_SQL = (
+    "SELECT site.*, place.name AS place_name, place.customer AS customer FROM site "
+    "JOIN place ON place.id = site.place_id"
+)
 
 
 def _site_row(row: Mapping[str, Any]) -> SiteRow:
@@ -152,7 +158,9 @@ def _site_row(row: Mapping[str, Any]) -> SiteRow:
         last_energy_at=row["last_energy_at"],
         not_visible_since=row["not_visible_since"],
         archived_at=row["archived_at"],
-        user_set=tuple(field for field, column in USER_FIELDS.items() if row[column] is not None),
+        user_set=tuple(field for field, column in USER_FIELDS.items() if row[column] is not None and field != "tags"),
+        tags=tuple(msgspec.json.decode(row["tags"], type=list[str])),
+        customer=row["customer"],
     )
 
 
@@ -344,6 +352,8 @@ class Fleet:
         with self._db.transaction(durable=True):
             before = self.site(site_id)
             columns = {USER_FIELDS[name]: value for name, value in values.items()}
+            if "tags" in columns:
+                columns["tags"] = msgspec.json.encode(columns["tags"] or []).decode()
             if columns:
                 Site.update(**columns).where(Site.id == site_id).execute(self._db.peewee)
             after = self.site(site_id)
@@ -469,6 +479,19 @@ class Fleet:
         """Every device of a site, retired ones included, by type and serial."""
         query = Device.select().where(Device.site_id == site_id).order_by(Device.device_type, Device.serial_number)
         return [msgspec.convert(row, DeviceRow) for row in query.dicts().execute(self._db.peewee)]
+
+    def panels(self, site_ids: Sequence[int]) -> dict[int, frozenset[int]]:
+        """The active devices of the finest producing type of each of these sites."""
+        types: dict[int, dict[str, set[int]]] = {}
+        for site_id, device_id, kind in self._db.rows(
+            "SELECT site_id, id, device_type FROM device WHERE status <> 'retired' "
+            f"AND site_id IN ({','.join(map(str, map(int, site_ids)))})"
+        ):
+            types.setdefault(site_id, {}).setdefault(kind, set()).add(device_id)
+        return {
+            site_id: frozenset(next((mine[t.value] for t in PRODUCING_TYPES if t.value in mine), ()))
+            for site_id, mine in types.items()
+        }
 
     def device_ids(self, site_id: int) -> dict[str, int]:
         """The device ids of a site by vendor_device_id."""
