@@ -92,9 +92,10 @@ def connect_account(parts: GivenParts, data: JSONBody[ConnectIn]) -> AccountOut:
 
 @patch("/api/accounts/{account_id:int}", operation_id="updateAccount", sync_to_thread=True)
 def update_account(parts: GivenParts, account_id: Id, data: JSONBody[AccountPatch]) -> AccountOut:
-    """Set the most calls of a window that may be spent, paid ones among them; a null takes the cap back.
+    """Set the most calls of a window that may be spent, paid ones among them; have the account rest or go on; name it.
 
-    The cap is of the application's key, so that accounts that share it share the cap.
+    A cap is of the application's key, so that accounts that share it share the cap. An account that rests is asked
+    nothing; what it owes is kept and asked when it goes on.
     """
     store = parts.context.store
     account = store.fleet.account(account_id)
@@ -105,10 +106,21 @@ def update_account(parts: GivenParts, account_id: Id, data: JSONBody[AccountPatc
             raise BadRequest(f"This plan has no limit for a {window}; it has one for {', '.join(limits) or 'nothing'}.")
         if cap is not None and not 0 <= cap <= limits[window]:
             raise BadRequest(f"A cap for the {window} lies between 0 and {limits[window]:,}, where the vendor refuses.")
-    store.ledger.set_caps(account.scope, data.caps, parts.context.now())
+    way = _way(account)
+    if data.paused and way == "push":
+        raise BadRequest(
+            "Messages that are pushed here are always taken, so that none is lost. Disconnect the account instead."
+        )
+    label = data.label.strip()[:200] if data.label is not None else None
+    if label == "":
+        raise BadRequest("An account needs a name; nothing was changed.")
+    now = parts.context.now()
+    store.ledger.set_caps(account.scope, data.caps, now)
+    store.fleet.set_account(account_id, now, paused=data.paused, label=label)
     parts.context.events.publish("accounts", (account_id,))
+    parts.board.refresh()
     parts.wake()
-    return _account_out(parts, account)
+    return _account_out(parts, store.fleet.account(account_id))
 
 
 @get("/api/accounts/{account_id:int}/budget", operation_id="getBudget", sync_to_thread=True)
@@ -132,6 +144,16 @@ def backfill_account(parts: GivenParts, account_id: Id, data: JSONBody[BackfillI
         sites=cost.sites, calls=cost.calls, usd=round(cost.usd, 2), complete_at=_whole(cost.complete_at),
         begun=not data.estimate, message=_told(cost),
     )  # fmt: skip
+
+
+@delete("/api/accounts/{account_id:int}/backfill", operation_id="stopBackfill", status_code=200, sync_to_thread=True)
+def stop_backfill(parts: GivenParts, account_id: Id) -> AccountOut:
+    """Buy no more history; what came is kept, and what was lost in an outage is still asked for."""
+    store = parts.context.store
+    account = store.fleet.account(account_id)
+    store.work.forget_gaps(account_id, backfill.REASONS)
+    parts.context.events.publish("accounts", (account_id,))
+    return _account_out(parts, account)
 
 
 def _told(cost: backfill.Cost) -> str:
@@ -243,8 +265,7 @@ def _account_out(parts: Parts, account: AccountRow) -> AccountOut:
     history_from = store.database.scalar(
         "SELECT min(covered_from) FROM watermark JOIN account_site USING (site_id) WHERE account_id = ?", (account.id,)
     )
-    method = vendor.method(account.method)
-    way = method.way if method is not None else "ask"
+    way = _way(account)
     since = parts.context.listening.get(account.id)
     heard = receive.last_message_at(parts.context, account.id) if way in {"mqtt", "push"} else None
     return AccountOut(
@@ -265,7 +286,7 @@ def _account_out(parts: Parts, account: AccountRow) -> AccountOut:
             total=progress.total,
             calls_left=owed,
             complete_at=_whole(complete_at),
-            state="done" if not left else "resting" if account.state != "connected" else "running",
+            state=_pace(account) if left else "done",
         ),
         history_from=history_from,
         base_url=account.base_url,
@@ -274,7 +295,17 @@ def _account_out(parts: Parts, account: AccountRow) -> AccountOut:
         push_path=f"/push/{account.vendor}/{account.id}" if way == "push" else None,
         refused=store.messages.dead(account.id) if way in {"mqtt", "push"} else 0,
         advice=_advice(vendor, plan, account, sites, now, store.ledger.caps(account.scope)) if plan is not None else "",
+        paused_at=account.paused_at,
     )
+
+
+def _pace(account: AccountRow) -> str:
+    return "running" if account.state == "connected" and account.paused_at is None else "resting"
+
+
+def _way(account: AccountRow) -> str:
+    method = connector(account.vendor).vendor.method(account.method)
+    return method.way if method is not None else "ask"
 
 
 def _quotas(parts: Parts, account: AccountRow, plan: Plan, owed: int) -> list[QuotaOut]:
@@ -363,6 +394,7 @@ ROUTES = [
     update_account,
     get_budget,
     backfill_account,
+    stop_backfill,
     disconnect_account,
     refresh_account,
 ]

@@ -166,7 +166,7 @@ class Board:
                     state=account.state if account else "needs_reconnect",
                     reason=account.state_reason if account else "disconnected: no account reaches this site",
                     next_look=looks.get(site.id), fetched=fetched.get(site.id), alarms=alarms.get(site.id),
-                    by_itself=by_itself,
+                    by_itself=by_itself, paused=account is not None and account.paused_at is not None,
                 )
             )  # fmt: skip
         self._price(rows, sites, alarms)
@@ -266,6 +266,7 @@ def _way(vendor: Vendor, account: AccountRow) -> str:
 def _row(
     site: SiteRow, vendor: Vendor, newest: Newest, now: float, *, state: str, reason: str,
     next_look: float | None, fetched: float | None, alarms: Standing | None, by_itself: bool,
+    paused: bool,
 ) -> SiteOut:  # fmt: skip
     end = newest.power_at + newest.interval_s if newest.power_at is not None else None
     cellular = site.connection == "cellular" and vendor.cellular_late_min is not None
@@ -292,6 +293,7 @@ def _row(
             provisional=site.position_source == "zone",
             timezone=site.timezone,
             by_itself=by_itself,
+            paused=paused,
         ),
         habit,
         now,
@@ -321,7 +323,7 @@ def _row(
         measured_at=newest.power_at,
         fetched_at=int(fetched) if fetched else None,
         last_report_at=site.last_updated,
-        next_look_at=int(next_look) if next_look else None,
+        next_look_at=int(next_look) if next_look and not paused else None,
         energy_today_wh=today,
         energy_yesterday_wh=yesterday,
         yield_yesterday_kwh_per_kwp=yesterday / 1000 / peak if yesterday is not None and peak else None,

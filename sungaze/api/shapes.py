@@ -186,9 +186,13 @@ class QuotaOut(msgspec.Struct):
 
 
 class AccountPatch(msgspec.Struct, forbid_unknown_fields=True):
-    """What the user sets of an account: the most calls of a window, such as `month`; null takes the cap back."""
+    """What the user sets of an account: the most calls of a window, such as `month`, where null takes the cap back;
+    whether it rests; its label.
+    """
 
-    caps: dict[str, int | None]
+    caps: dict[str, int | None] = {}
+    paused: bool | None = None
+    label: str | None = None
 
 
 class ServiceOut(msgspec.Struct):
@@ -273,6 +277,7 @@ class AccountOut(msgspec.Struct):
     push_path: str | None = None
     refused: int = 0
     advice: str = ""
+    paused_at: int | None = None
 
 
 class AccountList(msgspec.Struct):
@@ -602,6 +607,73 @@ class FleetOut(msgspec.Struct):
     freshness: dict[str, int]
     needs_you: int
     vendors: dict[str, int]
+
+
+class ArchivedOut(msgspec.Struct):
+    """What is kept of a site that no account reaches; `first` and `last` are null where there are no values."""
+
+    id: int
+    name: str
+    vendor: str
+    archived_at: int
+    samples: int
+    first: int | None
+    last: int | None
+
+
+class ArchiveList(msgspec.Struct):
+    """Every site that no connected account reaches."""
+
+    items: list[ArchivedOut]
+
+
+class DeleteIn(msgspec.Struct, forbid_unknown_fields=True):
+    """The name of what is to be deleted, typed by whoever deletes it."""
+
+    name: str
+
+
+class DeletedOut(msgspec.Struct):
+    """How many values were deleted, and that in words."""
+
+    samples: int
+    message: str
+
+
+class SettingsOut(msgspec.Struct):
+    """How the pages are to look. `time`: site, local or utc; `units`: auto or kilo; `columns` of the fleet's list."""
+
+    theme: str = "system"
+    time: str = "site"
+    units: str = "auto"
+    temperature: str = "celsius"
+    group: str = "need"
+    columns: list[str] = msgspec.field(
+        default_factory=lambda: ["vendor", "spark", "power", "today", "yesterday", "age"]
+    )
+
+
+class SettingsPatch(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to change of the settings."""
+
+    theme: str | msgspec.UnsetType = msgspec.UNSET
+    time: str | msgspec.UnsetType = msgspec.UNSET
+    units: str | msgspec.UnsetType = msgspec.UNSET
+    temperature: str | msgspec.UnsetType = msgspec.UNSET
+    group: str | msgspec.UnsetType = msgspec.UNSET
+    columns: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class AboutOut(msgspec.Struct):
+    """Versions, and where the data is."""
+
+    version: str
+    python: str
+    sqlite: str
+    system: str
+    data_folder: str
+    database_bytes: int
+    demo: bool
 
 
 class SparklineOut(msgspec.Struct):

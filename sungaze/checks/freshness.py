@@ -50,6 +50,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     provisional: bool
     timezone: str | None
     by_itself: bool = False
+    paused: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -169,6 +170,8 @@ def _not_asked(facts: Facts, now: float) -> str:
 
 
 def _look(facts: Facts, now: float) -> str:
+    if facts.paused:
+        return "when you let its account go on"
     if facts.by_itself:
         return "when it sends"
     if facts.next_look_at is None:

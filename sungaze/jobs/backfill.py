@@ -17,6 +17,8 @@ from sungaze.vendors import connector
 from sungaze.vendors._contract import Plan, Vendor
 
 DEPTHS: Final = ("daily", "finest")
+REASONS: Final = ("backfill", "connect")
+"""Of gaps that are bought history; the others are what outages and late vendors left open."""
 PRIORITY: Final = 60
 """After what was bought at connect and what outages left open."""
 OLDEST: Final = dt.date(2005, 1, 1)

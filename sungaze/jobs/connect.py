@@ -276,6 +276,8 @@ def refresh(context: Context, account_id: int) -> int:
     account = context.store.fleet.account(account_id)
     if account.state == "needs_reconnect":
         raise NeedsReconnect(account.state_reason)
+    if account.paused_at is not None:
+        raise BadRequest("This account rests because you paused it. Let it go on, and it is asked at once.")
     vendor = connector(account.vendor).vendor
     now = context.now()
     asked = {r.id: r.least_s for r in vendor.resources if not r.per_site or r.id == vendor.fine_resource}

@@ -109,7 +109,9 @@ class Queue:
             self._judge()
         accounts = context.store.fleet.accounts()
         for account in accounts:
-            if account.state in _RESTING or (account.retry_at and account.retry_at > now):
+            if account.paused_at is not None or account.state in _RESTING:
+                continue
+            if account.retry_at and account.retry_at > now:
                 continue
             plan = connector(account.vendor).vendor.plan(account.plan)
             if plan is None:

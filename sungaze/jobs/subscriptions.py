@@ -83,7 +83,7 @@ class Subscriptions:
         heard: list[AccountRow] = []
         for account in self._context.store.fleet.accounts():
             method = connector(account.vendor).vendor.method(account.method)
-            if method is not None and method.way in {"mqtt", "push"}:
+            if method is not None and method.way in {"mqtt", "push"} and account.paused_at is None:
                 heard.append(account)
                 if method.way == "mqtt":
                     wanted[account.id] = account

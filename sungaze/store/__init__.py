@@ -32,6 +32,15 @@ class Store:
         self.messages = Messages(self.database)
         self.memory = Memory(self.database)
 
+    def forget_site(self, site_id: int) -> int:
+        """Delete a site with everything that is kept of it, and its place where that was its only one.
+
+        The number of values that went. Series by series, so that nobody waits long for a turn to write.
+        """
+        samples = self.timeseries.forget(site_id)
+        self.fleet.forget_site(site_id)
+        return samples
+
     def close(self) -> None:
         """Close this thread's connection; other threads close their own as they end."""
         self.database.close()

@@ -92,6 +92,7 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     removed_at: int | None
     consented_at: int | None
+    paused_at: int | None = None
 
 
 class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,6 +232,20 @@ class Fleet:
                 return False
             self._flip("account", account_id, "state", row[0], state, reason, now)
         return True
+
+    def set_account(self, account_id: int, now: float, *, paused: bool | None, label: str | None) -> None:
+        """Have an account rest or go on, and name it; None leaves either as it is. Raises NotFound."""
+        with self._db.transaction(durable=True):
+            before = self.account(account_id)
+            if label is not None:
+                Account.update(label=label).where(Account.id == account_id).execute(self._db.peewee)
+            if paused is None or paused == (before.paused_at is not None):
+                return
+            Account.update(paused_at=int(now) if paused else None).where(Account.id == account_id).execute(
+                self._db.peewee
+            )
+            words = ("resumed", "paused") if paused else ("paused", "resumed")
+            self._flip("account", account_id, "pause", *words, "set by the user", now)
 
     def remove_account(self, account_id: int, now: float) -> None:
         """Disconnect an account: it is asked no more, and everything it brought stays. Raises NotFound."""
@@ -479,6 +494,23 @@ class Fleet:
         """Every device of a site, retired ones included, by type and serial."""
         query = Device.select().where(Device.site_id == site_id).order_by(Device.device_type, Device.serial_number)
         return [msgspec.convert(row, DeviceRow) for row in query.dicts().execute(self._db.peewee)]
+
+    def forget_site(self, site_id: int) -> None:
+        """Delete a site that no account reaches, its devices and all that is written of them, and its place where that
+        was the only site there. Its samples have to be gone. Raises NotFound.
+        """
+        with self._db.transaction(durable=True):
+            place_id = self.site(site_id).place_id
+            devices = "SELECT id FROM device WHERE site_id = ?"
+            self._db.execute(f"DELETE FROM flip WHERE subject = 'device' AND subject_id IN ({devices})", (site_id,))
+            self._db.execute("DELETE FROM flip WHERE subject = 'site' AND subject_id = ?", (site_id,))
+            self._db.execute("UPDATE device SET parent_id = NULL, replaces_id = NULL WHERE site_id = ?", (site_id,))
+            for table in ("alert", "due", "gap", "watermark", "fetch", "raw_answer", "account_site", "device"):
+                self._db.execute(f"DELETE FROM {table} WHERE site_id = ?", (site_id,))
+            self._db.execute("DELETE FROM site WHERE id = ?", (site_id,))
+            if self._db.scalar("SELECT 1 FROM site WHERE place_id = ?", (place_id,)) is None:
+                self._db.execute("DELETE FROM note WHERE place_id = ?", (place_id,))
+                self._db.execute("DELETE FROM place WHERE id = ?", (place_id,))
 
     def panels(self, site_ids: Sequence[int]) -> dict[int, frozenset[int]]:
         """The active devices of the finest producing type of each of these sites."""

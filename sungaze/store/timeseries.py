@@ -84,6 +84,14 @@ class Points(msgspec.Struct, frozen=True):
     rows: list[tuple[float, ...]]
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """How many values are kept, with the first and the last instant, epoch seconds."""
+
+    samples: int
+    first: int | None
+    last: int | None
+
+
 class TimeSeries:
     """The samples of one store."""
 
@@ -158,6 +166,28 @@ class TimeSeries:
             self._db.execute("INSERT INTO series (site_id, device_id, metric, interval_s) VALUES (?, ?, ?, ?)", parts)
             found = self._db.scalar(_FIND_SERIES, parts)
         return int(found)
+
+    def kept(self, site_id: int) -> Kept:
+        """How many values are kept of a site, and from when to when."""
+        row = self._db.row(
+            "SELECT count(*), min(timestamp), max(timestamp) FROM series JOIN sample ON series_id = series.id "
+            "WHERE site_id = ?",
+            (site_id,),
+        )
+        return Kept(*row) if row is not None else Kept(0, None, None)
+
+    def forget(self, site_id: int) -> int:
+        """The number of values that were deleted of a site, each series in a transaction of its own."""
+        gone = 0
+        for (series_id,) in self._db.rows("SELECT id FROM series WHERE site_id = ?", (site_id,)):
+            with self._db.transaction(durable=True):
+                gone += self._db.execute("DELETE FROM sample WHERE series_id = ?", (series_id,)).rowcount
+                self._db.execute("DELETE FROM counter_watch WHERE series_id = ?", (series_id,))
+                self._db.execute("DELETE FROM flip WHERE subject = 'series' AND subject_id = ?", (series_id,))
+                self._db.execute("DELETE FROM series WHERE id = ?", (series_id,))
+        with self._db.transaction(durable=True):
+            self._db.execute("DELETE FROM quarantine WHERE site_id = ?", (site_id,))
+        return gone
 
     def expect_new_base(self, device_id: int) -> None:
         """A device has a new serial number: the next lower reading of its counters is a new base, not a fault."""

@@ -330,6 +330,16 @@ class Work:
                 (now, account_id),
             )
 
+    def forget_gaps(self, account_id: int, reasons: Sequence[str]) -> int:
+        """The number of open gaps of these reasons that are owed no more; one that is being asked is let finish."""
+        marks = ",".join("?" * len(reasons))
+        with self._db.transaction(durable=True):
+            return self._db.execute(
+                f"DELETE FROM gap WHERE account_id = ? AND closed_at IS NULL AND lease_owner IS NULL "
+                f"AND reason IN ({marks})",
+                (account_id, *reasons),
+            ).rowcount
+
     def postpone_gap(self, gap: Gap, not_before: float, *, failed: bool) -> None:
         """A gap has to wait."""
         with self._db.transaction():

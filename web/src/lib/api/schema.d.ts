@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/about": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetAbout */
+        get: operations["getAbout"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/accounts": {
         parameters: {
             query?: never;
@@ -100,9 +117,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** BackfillAccount */
+        /** Asynccallable */
         post: operations["backfillAccount"];
-        delete?: never;
+        /** StopBackfill */
+        delete: operations["stopBackfill"];
         options?: never;
         head?: never;
         patch?: never;
@@ -176,6 +194,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListArchive */
+        get: operations["listArchive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/archive/{site_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** DeleteHistory */
+        delete: operations["deleteHistory"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/events": {
         parameters: {
             query?: never;
@@ -202,6 +254,40 @@ export interface paths {
         };
         /** GetFleet */
         get: operations["getFleet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/fleet/looked": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** LookAtFleet */
+        post: operations["lookAtFleet"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/fleet/sparklines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetSparklines */
+        get: operations["getSparklines"];
         put?: never;
         post?: never;
         delete?: never;
@@ -295,6 +381,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Search */
+        get: operations["search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session": {
         parameters: {
             query?: never;
@@ -310,6 +413,24 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Asynccallable */
+        get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** UpdateSettings */
+        patch: operations["updateSettings"];
         trace?: never;
     };
     "/api/sites": {
@@ -439,6 +560,16 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AboutOut */
+        AboutOut: {
+            data_folder: string;
+            database_bytes: number;
+            demo: boolean;
+            python: string;
+            sqlite: string;
+            system: string;
+            version: string;
+        };
         /** AccountList */
         AccountList: {
             items: components["schemas"]["AccountOut"][];
@@ -457,6 +588,7 @@ export interface components {
             listening_since?: number | null;
             method: string;
             next_look_at: number | null;
+            paused_at?: number | null;
             plan: string;
             push_path?: string | null;
             quotas: components["schemas"]["QuotaOut"][];
@@ -471,9 +603,11 @@ export interface components {
         };
         /** AccountPatch */
         AccountPatch: {
-            caps: {
+            caps?: {
                 [key: string]: number | null;
             };
+            label?: string | null;
+            paused?: boolean | null;
         };
         /** AlertList */
         AlertList: {
@@ -495,6 +629,20 @@ export interface components {
             source: string;
             status: string;
             timestamp: number;
+        };
+        /** ArchiveList */
+        ArchiveList: {
+            items: components["schemas"]["ArchivedOut"][];
+        };
+        /** ArchivedOut */
+        ArchivedOut: {
+            archived_at: number;
+            first: number | null;
+            id: number;
+            last: number | null;
+            name: string;
+            samples: number;
+            vendor: string;
         };
         /** BackfillCost */
         BackfillCost: {
@@ -545,6 +693,23 @@ export interface components {
             timestamp: number | null;
             value: number | null;
         };
+        /** ChangeOut */
+        ChangeOut: {
+            at: number;
+            kind: string;
+            name: string;
+            site_id: number | null;
+            words: string;
+        };
+        /** ChangesOut */
+        ChangesOut: {
+            accounts: number;
+            alerts_began: number;
+            alerts_ended: number;
+            items: components["schemas"]["ChangeOut"][];
+            since: number;
+            sites_added: number;
+        };
         /** ConnectIn */
         ConnectIn: {
             base_url?: string | null;
@@ -558,6 +723,15 @@ export interface components {
             method?: string | null;
             plan?: string | null;
             vendor: string;
+        };
+        /** DeleteIn */
+        DeleteIn: {
+            name: string;
+        };
+        /** DeletedOut */
+        DeletedOut: {
+            message: string;
+            samples: number;
         };
         /** DeviceList */
         DeviceList: {
@@ -613,6 +787,14 @@ export interface components {
             };
             yesterday: components["schemas"]["YesterdayOut"];
         };
+        /** FoundOut */
+        FoundOut: {
+            about: string;
+            device_id: number | null;
+            kind: string;
+            name: string;
+            site_id: number;
+        };
         /** GrantIn */
         GrantIn: {
             base_url?: string | null;
@@ -657,6 +839,11 @@ export interface components {
             limit: number;
             price_usd: number;
             window: string;
+        };
+        /** LookedIn */
+        LookedIn: {
+            /** @default false */
+            seen: boolean;
         };
         /** MergeIn */
         MergeIn: {
@@ -795,6 +982,11 @@ export interface components {
             calls: number;
             message: string;
         };
+        /** SearchOut */
+        SearchOut: {
+            items: components["schemas"]["FoundOut"][];
+            total: number;
+        };
         /** SeriesOut */
         SeriesOut: {
             device_id: number;
@@ -820,6 +1012,29 @@ export interface components {
         SessionOut: {
             reload: boolean;
         };
+        /** SettingsOut */
+        SettingsOut: {
+            columns?: string[];
+            /** @default need */
+            group: string;
+            /** @default celsius */
+            temperature: string;
+            /** @default system */
+            theme: string;
+            /** @default site */
+            time: string;
+            /** @default auto */
+            units: string;
+        };
+        /** SettingsPatch */
+        SettingsPatch: {
+            columns?: string[];
+            group?: string;
+            temperature?: string;
+            theme?: string;
+            time?: string;
+            units?: string;
+        };
         /** SiteDetail */
         SiteDetail: {
             accounts: number[];
@@ -834,6 +1049,7 @@ export interface components {
             azimuth: number | null;
             communication: string;
             connection: string | null;
+            customer?: string | null;
             daily_from: number | null;
             day_end: number | null;
             day_start: number | null;
@@ -853,6 +1069,9 @@ export interface components {
             last_report_at: number | null;
             latitude: number | null;
             longitude: number | null;
+            /** @default  */
+            loss_basis: string;
+            loss_wh_per_day?: number | null;
             measured_at: number | null;
             metrics: components["schemas"]["MetricOut"][];
             name: string;
@@ -873,9 +1092,13 @@ export interface components {
             status: string;
             sunrise: number | null;
             sunset: number | null;
+            tags?: string[];
             tilt: number | null;
             timezone: string | null;
             timezone_source: string;
+            /** @default  */
+            trouble: string;
+            trouble_since?: number | null;
             user_set: string[];
             vendor: string;
             vendor_link: string;
@@ -894,6 +1117,7 @@ export interface components {
             alerts: number;
             archived: boolean;
             communication: string;
+            customer?: string | null;
             energy_today_wh: number | null;
             energy_yesterday_wh: number | null;
             fetched_at: number | null;
@@ -901,6 +1125,9 @@ export interface components {
             freshness_reason: string;
             id: number;
             last_report_at: number | null;
+            /** @default  */
+            loss_basis: string;
+            loss_wh_per_day?: number | null;
             measured_at: number | null;
             name: string;
             needs_you: boolean;
@@ -913,7 +1140,11 @@ export interface components {
             production: string;
             reason_code: string;
             status: string;
+            tags?: string[];
             timezone: string | null;
+            /** @default  */
+            trouble: string;
+            trouble_since?: number | null;
             vendor: string;
             vendor_site_id: string;
             yield_yesterday_kwh_per_kwp: number | null;
@@ -927,8 +1158,20 @@ export interface components {
             peak_power_kw?: number | null;
             place?: number | null;
             role?: string;
+            tags?: string[] | null;
             tilt?: number | null;
             timezone?: string | null;
+        };
+        /** SparklineList */
+        SparklineList: {
+            items: components["schemas"]["SparklineOut"][];
+            start: number;
+            step_s: number;
+        };
+        /** SparklineOut */
+        SparklineOut: {
+            site_id: number;
+            values: (number | null)[];
         };
         /** VendorList */
         VendorList: {
@@ -961,6 +1204,26 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getAbout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AboutOut"];
+                };
+            };
+        };
+    };
     listAccounts: {
         parameters: {
             query?: never;
@@ -1252,6 +1515,43 @@ export interface operations {
             };
         };
     };
+    stopBackfill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     getBudget: {
         parameters: {
             query?: never;
@@ -1404,6 +1704,67 @@ export interface operations {
             };
         };
     };
+    listArchive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArchiveList"];
+                };
+            };
+        };
+    };
+    deleteHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeleteIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     streamEvents: {
         parameters: {
             query?: never;
@@ -1440,6 +1801,82 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FleetOut"];
+                };
+            };
+        };
+    };
+    lookAtFleet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LookedIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangesOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getSparklines: {
+        parameters: {
+            query: {
+                ids: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SparklineList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
@@ -1586,6 +2023,43 @@ export interface operations {
             };
         };
     };
+    search: {
+        parameters: {
+            query?: {
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     openSession: {
         parameters: {
             query?: never;
@@ -1606,6 +2080,65 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SessionOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsOut"];
+                };
+            };
+        };
+    };
+    updateSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsPatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsOut"];
                 };
             };
             /** @description Bad request syntax or unsupported method */
