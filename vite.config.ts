@@ -2,13 +2,14 @@ import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { svelteTesting } from '@testing-library/svelte/vite';
 import { defineConfig } from 'vitest/config';
+import { licences } from './web/licences';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   root: here('./web'),
   cacheDir: here('./out/vite'),
-  plugins: [svelte({ configFile: here('./svelte.config.js') }), svelteTesting()],
+  plugins: [svelte({ configFile: here('./svelte.config.js') }), svelteTesting(), licences()],
   resolve: { alias: { $lib: here('./web/src/lib') } },
   build: {
     outDir: here('./out/web'),

@@ -336,6 +336,8 @@ def _row(
         archived=site.archived_at is not None,
         trouble=alarms.description if alarms is not None else "",
         trouble_since=alarms.since if alarms is not None else None,
+        loss_wh_per_day=None,
+        loss_basis="",
         tags=list(site.tags),
         customer=site.customer,
     )

@@ -337,12 +337,12 @@ class SiteOut(msgspec.Struct, kw_only=True):
     alerts: int
     needs_you: bool
     archived: bool
-    trouble: str = ""
-    trouble_since: int | None = None
-    loss_wh_per_day: float | None = None
-    loss_basis: str = ""
-    tags: list[str] = []
-    customer: str | None = None
+    trouble: str
+    trouble_since: int | None
+    loss_wh_per_day: float | None
+    loss_basis: str
+    tags: list[str]
+    customer: str | None
 
 
 class SiteList(msgspec.Struct):
@@ -664,8 +664,17 @@ class SettingsPatch(msgspec.Struct, forbid_unknown_fields=True):
     columns: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
+class PackageOut(msgspec.Struct):
+    """Something that is shipped, with the licence that it names itself."""
+
+    name: str
+    version: str
+    licence: str
+    text: str
+
+
 class AboutOut(msgspec.Struct):
-    """Versions, and where the data is."""
+    """Versions, what is shipped of Python, and where the data is."""
 
     version: str
     python: str
@@ -674,6 +683,7 @@ class AboutOut(msgspec.Struct):
     data_folder: str
     database_bytes: int
     demo: bool
+    packages: list[PackageOut]
 
 
 class SparklineOut(msgspec.Struct):

@@ -16,17 +16,32 @@ const COUNT = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
 const PREFIXES = ['', 'k', 'M', 'G', 'T'] as const;
 const SCALING = new Set(['W', 'Wh', 'VA', 'var']);
 
+let least = 0;
+let fahrenheit = false;
+
+/** Whether temperatures are told in °F. */
+export function writeFahrenheit(on: boolean): void {
+  fahrenheit = on;
+}
+
+/** Whether powers and energies are always in kW and kWh, or in the prefix that keeps them short. */
+export function writeKilo(kilo: boolean): void {
+  least = kilo ? 1 : 0;
+}
+
 /** A value in W, Wh, VA or var with the prefix that keeps it short; other units stay. Three significant figures. */
 export function scaled(value: number, unit: string): Scaled {
+  if (unit === '°C' && fahrenheit) return { value: number(value * 1.8 + 32), unit: '°F' };
   if (!SCALING.has(unit)) return { value: number(value), unit };
-  let index = 0;
-  let rest = value;
+  let index = least;
+  let rest = value / 1000 ** index;
   // 999.5 would be written 1000: it is 1.00 of the next prefix.
-  while (Math.abs(rest) >= 999.5 && index < PREFIXES.length - 1) {
+  while (least === 0 && Math.abs(rest) >= 999.5 && index < PREFIXES.length - 1) {
     rest /= 1000;
     index += 1;
   }
-  return { value: index === 0 ? number(rest) : minus(SCALED.format(rest)), unit: PREFIXES[index] + unit };
+  const short = index === 0 || rest === 0 || Math.abs(rest) >= 999.5;
+  return { value: short ? number(rest) : minus(SCALED.format(rest)), unit: PREFIXES[index] + unit };
 }
 
 /** A value with its unit, as one text. */
@@ -52,6 +67,17 @@ export function number(value: number): string {
 /** A specific yield, kWh/kWp, always to two decimals: its column is read downwards. */
 export function specificYield(value: number): string {
   return minus(value.toLocaleString(LOCALE, { minimumFractionDigits: 2, maximumFractionDigits: 2 }));
+}
+
+/** A size on disk: 812 kB, 1.20 GB. */
+export function bytes(n: number): string {
+  let rest = n;
+  let index = 0;
+  while (rest >= 999.5 && index < PREFIXES.length - 1) {
+    rest /= 1000;
+    index += 1;
+  }
+  return `${number(rest)}\u00a0${PREFIXES[index]}B`;
 }
 
 export const count = (value: number): string => COUNT.format(value);

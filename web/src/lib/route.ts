@@ -5,6 +5,9 @@ export type Page =
   | { name: 'site'; id: number; tab: Tab }
   | { name: 'accounts' }
   | { name: 'connect' }
+  | { name: 'work' }
+  | { name: 'settings' }
+  | { name: 'about' }
   | { name: 'nowhere' };
 
 export interface Route {
@@ -25,6 +28,7 @@ function pageOf(parts: string[]): Page {
   const [first, second, third] = parts;
   if (first === undefined) return { name: 'fleet' };
   if (first === 'accounts' && second === undefined) return { name: 'accounts' };
+  if (second === undefined && (first === 'work' || first === 'settings' || first === 'about')) return { name: first };
   if (first === 'accounts' && second === 'connect' && third === undefined) return { name: 'connect' };
   if (first === 'sites' && second !== undefined && /^\d{1,15}$/.test(second) && parts.length <= 3) {
     if (third === undefined) return { name: 'site', id: Number(second), tab: 'overview' };
@@ -48,7 +52,10 @@ function pathOf(page: Page): string {
     case 'site':
       return `/sites/${page.id}${page.tab === 'panels' ? '/panels' : ''}`;
     case 'accounts':
-      return '/accounts';
+    case 'work':
+    case 'settings':
+    case 'about':
+      return `/${page.name}`;
     case 'connect':
       return '/accounts/connect';
     default:

@@ -14,14 +14,20 @@ export interface Standing {
   why: string;
 }
 
-export type Section = 'need' | 'waiting' | 'fine' | 'asleep';
-export const SECTIONS: readonly Section[] = ['need', 'waiting', 'fine', 'asleep'];
+export type Section = 'need' | 'contact' | 'waiting' | 'fine' | 'asleep';
+export const SECTIONS: readonly Section[] = ['need', 'contact', 'waiting', 'fine', 'asleep'];
 
 /** Where a site stands in the list. */
 export function sectionOf(site: Site): Section {
-  if (site.needs_you) return 'need';
+  // Who is not heard has not necessarily lost anything: that is another errand than a roof that gives nothing.
+  if (site.needs_you) return isSilent(site) ? 'contact' : 'need';
   if (site.freshness === 'asleep') return 'asleep';
   return site.freshness === 'fresh' ? 'fine' : 'waiting';
+}
+
+/** Whether it is the word from a site that is missing, not its sun. */
+export function isSilent(site: Site): boolean {
+  return site.communication === 'silent' || site.reason_code === 'account' || site.reason_code === 'site_silent';
 }
 
 /** How a site is, as a shape, a word and the reason. Times are told in `zone`. */
@@ -30,7 +36,7 @@ export function standingOf(site: Site, now: number, zone: string): Standing {
   const age = ageReason(site, now, zone);
   switch (site.status) {
     case 'fault':
-      return { shape: 'fault', word: words.fault, why: production(site) || age.why };
+      return { shape: 'fault', word: words.fault, why: site.trouble || production(site) || age.why };
     case 'offline':
       return {
         shape: 'waiting',
@@ -38,7 +44,7 @@ export function standingOf(site: Site, now: number, zone: string): Standing {
         why: site.last_report_at !== null ? words.silentSince(moment(site.last_report_at, zone, now)) : age.why,
       };
     case 'warning':
-      return { shape: 'warning', word: production(site) || words.warning, why: age.shape === 'fine' ? '' : age.word };
+      return { shape: 'warning', word: production(site) || words.warning, why: site.trouble || (age.shape === 'fine' ? '' : age.word) };
     case 'pending':
       return { ...age, word: words.pending, shape: 'waiting' };
     case 'inactive':

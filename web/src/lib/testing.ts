@@ -30,6 +30,12 @@ export function aSite(changes: Partial<Site> = {}): Site {
     alerts: 0,
     needs_you: false,
     archived: false,
+    trouble: '',
+    trouble_since: null,
+    loss_wh_per_day: null,
+    loss_basis: '',
+    tags: [],
+    customer: null,
     ...changes,
   };
 }

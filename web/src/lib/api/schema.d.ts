@@ -565,6 +565,7 @@ export interface components {
             data_folder: string;
             database_bytes: number;
             demo: boolean;
+            packages: components["schemas"]["PackageOut"][];
             python: string;
             sqlite: string;
             system: string;
@@ -875,6 +876,13 @@ export interface components {
             site: boolean;
             unit: string;
         };
+        /** PackageOut */
+        PackageOut: {
+            licence: string;
+            name: string;
+            text: string;
+            version: string;
+        };
         /** PlaceList */
         PlaceList: {
             items: components["schemas"]["PlaceOut"][];
@@ -1049,7 +1057,7 @@ export interface components {
             azimuth: number | null;
             communication: string;
             connection: string | null;
-            customer?: string | null;
+            customer: string | null;
             daily_from: number | null;
             day_end: number | null;
             day_start: number | null;
@@ -1069,9 +1077,8 @@ export interface components {
             last_report_at: number | null;
             latitude: number | null;
             longitude: number | null;
-            /** @default  */
             loss_basis: string;
-            loss_wh_per_day?: number | null;
+            loss_wh_per_day: number | null;
             measured_at: number | null;
             metrics: components["schemas"]["MetricOut"][];
             name: string;
@@ -1092,13 +1099,12 @@ export interface components {
             status: string;
             sunrise: number | null;
             sunset: number | null;
-            tags?: string[];
+            tags: string[];
             tilt: number | null;
             timezone: string | null;
             timezone_source: string;
-            /** @default  */
             trouble: string;
-            trouble_since?: number | null;
+            trouble_since: number | null;
             user_set: string[];
             vendor: string;
             vendor_link: string;
@@ -1117,7 +1123,7 @@ export interface components {
             alerts: number;
             archived: boolean;
             communication: string;
-            customer?: string | null;
+            customer: string | null;
             energy_today_wh: number | null;
             energy_yesterday_wh: number | null;
             fetched_at: number | null;
@@ -1125,9 +1131,8 @@ export interface components {
             freshness_reason: string;
             id: number;
             last_report_at: number | null;
-            /** @default  */
             loss_basis: string;
-            loss_wh_per_day?: number | null;
+            loss_wh_per_day: number | null;
             measured_at: number | null;
             name: string;
             needs_you: boolean;
@@ -1140,11 +1145,10 @@ export interface components {
             production: string;
             reason_code: string;
             status: string;
-            tags?: string[];
+            tags: string[];
             timezone: string | null;
-            /** @default  */
             trouble: string;
-            trouble_since?: number | null;
+            trouble_since: number | null;
             vendor: string;
             vendor_site_id: string;
             yield_yesterday_kwh_per_kwp: number | null;

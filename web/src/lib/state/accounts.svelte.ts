@@ -57,6 +57,24 @@ export class Accounts {
     });
   }
 
+  /** Lets an account rest, or go on; what it owes is kept meanwhile. */
+  async pause(id: number, paused: boolean): Promise<void> {
+    await this.#act(id, async () => {
+      await data(
+        api.PATCH('/api/accounts/{account_id}', { params: { path: { account_id: id } }, body: { paused } }),
+      );
+      this.#said[id] = paused ? messages.accounts.pausedNow : messages.accounts.resumedNow;
+    });
+  }
+
+  /** Buys no more history; what came stays. */
+  async stopBackfill(id: number): Promise<void> {
+    await this.#act(id, async () => {
+      await data(api.DELETE('/api/accounts/{account_id}/backfill', { params: { path: { account_id: id } } }));
+      this.#said[id] = messages.accounts.backfillStopped;
+    });
+  }
+
   async #act(id: number, act: () => Promise<void>): Promise<boolean> {
     this.#busy[id] = true;
     this.#said[id] = '';
@@ -71,6 +89,37 @@ export class Accounts {
       return false;
     } finally {
       this.#busy[id] = false;
+    }
+  }
+}
+
+export type Archived = Schemas['ArchivedOut'];
+
+/** History that is kept although no account reaches it any more. */
+export class Archive {
+  #query = createQuery(
+    () => ({
+      queryKey: keys.archive(),
+      queryFn: async (): Promise<Archived[]> => (await data(api.GET('/api/archive'))).items,
+    }),
+    () => session.queries,
+  );
+
+  get data(): Archived[] | undefined {
+    return this.#query.data;
+  }
+
+  /** Deletes what is kept of a site; the name is typed by the user. Answers what the server says, or throws it. */
+  async remove(site: Archived, name: string): Promise<string> {
+    try {
+      const answer = await data(
+        api.DELETE('/api/archive/{site_id}', { params: { path: { site_id: site.id } }, body: { name } }),
+      );
+      void session.queries.invalidateQueries();
+      return answer.message;
+    } catch (error) {
+      session.refused(error);
+      throw error;
     }
   }
 }

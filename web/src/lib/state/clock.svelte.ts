@@ -3,7 +3,7 @@ import { viewerZone } from '../time';
 /** The viewer's clock, told on in steps that are fine enough for ages in minutes. */
 class Clock {
   #now = $state(Date.now() / 1000);
-  #zone = viewerZone();
+  #zone = $state(viewerZone());
 
   get now(): number {
     return this.#now;
@@ -11,6 +11,11 @@ class Clock {
 
   get zone(): string {
     return this.#zone;
+  }
+
+  /** Whether times that are not a site's own are told in UTC. */
+  tellUtc(utc: boolean): void {
+    this.#zone = utc ? 'UTC' : viewerZone();
   }
 
   /** Starts it; the answer stops it. */

@@ -1,13 +1,18 @@
 import { createQuery, keepPreviousData } from '@tanstack/svelte-query';
-import { api, data, type Fleet, type Site } from '../api/client';
-import { SECTIONS, sectionOf, type Section } from '../standing';
+import { api, data, type Fleet, type Schemas, type Site } from '../api/client';
+import { messages } from '../messages';
+import { SECTIONS, sectionOf } from '../standing';
 import { keys } from './keys';
 import { router } from './router.svelte';
 import { session } from './session.svelte';
+import type { SettingsState } from './settings.svelte';
 
 const PAGE = 1000;
 /** Ages grow by themselves, and with them the word that a site is shown with. */
 const AGES_MS = 60_000;
+const QUIET = new Set(['normal', 'unknown']);
+export const GROUPS = ['need', 'vendor', 'customer', 'tag', 'none'] as const;
+export type Group = (typeof GROUPS)[number];
 
 async function allSites(q: string): Promise<Site[]> {
   const sites: Site[] = [];
@@ -42,7 +47,8 @@ export class FleetFigures {
 
 export interface SectionRow {
   kind: 'section';
-  section: Section;
+  id: string;
+  title: string;
   count: number;
 }
 
@@ -53,8 +59,10 @@ export interface SiteRow {
 
 export type Row = SectionRow | SiteRow;
 
-/** The list of sites as the URL asks for it: searched by the server, filtered by vendor and freshness here. */
+/** The list of sites as the URL asks for it: searched by the server, filtered and grouped here. */
 export class FleetList {
+  #settings: SettingsState;
+  #vendorName: (id: string) => string;
   #query = createQuery(
     () => ({
       queryKey: keys.sites(router.get('q')),
@@ -69,19 +77,39 @@ export class FleetList {
       (site) =>
         (!this.vendor || site.vendor === this.vendor) &&
         (!this.freshness || site.freshness === this.freshness) &&
+        (!this.status || site.status === this.status) &&
+        (!this.tag || site.tags.includes(this.tag)) &&
         (!this.need || site.needs_you),
     ),
   );
   #rows = $derived.by(() => {
+    if (this.group === 'none') return this.#sites.map((site): Row => ({ kind: 'site', site }));
+    const sections = new Map<string, Site[]>();
+    for (const site of this.#sites) {
+      const key = this.#sectionOf(site);
+      const members = sections.get(key);
+      if (members) members.push(site);
+      else sections.set(key, [site]);
+    }
     const rows: Row[] = [];
-    for (const section of SECTIONS) {
-      const members = this.#sites.filter((site) => sectionOf(site) === section);
-      if (members.length === 0) continue;
-      rows.push({ kind: 'section', section, count: members.length });
+    for (const id of this.#order([...sections.keys()])) {
+      const members = sections.get(id)!;
+      rows.push({ kind: 'section', id, title: this.#title(id), count: members.length });
       for (const site of members) rows.push({ kind: 'site', site });
     }
     return rows;
   });
+  /** The tags of the sites that the search found, each with how many have it. */
+  readonly tags = $derived.by(() => counted((this.#query.data ?? []).flatMap((site) => site.tags)));
+  /** The status words that ask for a look, each with how many have it. */
+  readonly statuses = $derived.by(() =>
+    counted((this.#query.data ?? []).map((site) => site.status).filter((word) => !QUIET.has(word))),
+  );
+
+  constructor(settings: SettingsState, vendorName: (id: string) => string) {
+    this.#settings = settings;
+    this.#vendorName = vendorName;
+  }
 
   get q(): string {
     return router.get('q');
@@ -95,12 +123,26 @@ export class FleetList {
     return router.get('fresh');
   }
 
+  get status(): string {
+    return router.get('status');
+  }
+
+  get tag(): string {
+    return router.get('tag');
+  }
+
   get need(): boolean {
     return router.get('need') === '1';
   }
 
+  /** How the list is grouped: by the URL, else as the user last chose. */
+  get group(): Group {
+    const wanted = router.get('group') || this.#settings.data.group;
+    return GROUPS.find((group) => group === wanted) ?? 'need';
+  }
+
   get filtered(): boolean {
-    return !!(this.vendor || this.freshness || this.need || this.q);
+    return !!(this.vendor || this.freshness || this.status || this.tag || this.need || this.q);
   }
 
   get pending(): boolean {
@@ -126,5 +168,111 @@ export class FleetList {
 
   retry(): void {
     void this.#query.refetch();
+  }
+
+  #sectionOf(site: Site): string {
+    switch (this.group) {
+      case 'vendor':
+        return site.vendor;
+      case 'customer':
+        return site.customer ?? '';
+      case 'tag':
+        return site.tags[0] ?? '';
+      default:
+        return sectionOf(site);
+    }
+  }
+
+  #title(id: string): string {
+    const words = messages.fleet;
+    if (this.group === 'need') return words.sections[id as keyof typeof words.sections];
+    if (this.group === 'vendor') return this.#vendorName(id);
+    return id || (this.group === 'tag' ? words.noTag : words.noCustomer);
+  }
+
+  #order(ids: string[]): string[] {
+    if (this.group === 'need') return SECTIONS.filter((section) => ids.includes(section));
+    // Those without a customer or a tag stand last.
+    return ids.toSorted((a, b) => Number(!a) - Number(!b) || this.#title(a).localeCompare(this.#title(b)));
+  }
+}
+
+function counted(words: string[]): [string, number][] {
+  const found = new Map<string, number>();
+  for (const word of words) found.set(word, (found.get(word) ?? 0) + 1);
+  return [...found].toSorted(([a], [b]) => a.localeCompare(b));
+}
+
+export type Changes = Schemas['ChangesOut'];
+
+const LOOK_MS = 120_000;
+
+/** What changed since the user last looked. Looking is told to the server, so that another window knows it too. */
+export class LastLook {
+  #query = createQuery(
+    () => ({
+      queryKey: keys.changes(),
+      queryFn: (): Promise<Changes> => data(api.POST('/api/fleet/looked', { body: { seen: false } })),
+      refetchInterval: LOOK_MS,
+      staleTime: 30_000,
+    }),
+    () => session.queries,
+  );
+
+  get data(): Changes | undefined {
+    return this.#query.data;
+  }
+
+  /** Everything is read; changes are told from now on. */
+  async seen(): Promise<void> {
+    try {
+      session.queries.setQueryData(
+        keys.changes(),
+        await data(api.POST('/api/fleet/looked', { body: { seen: true } })),
+      );
+    } catch (error) {
+      session.refused(error);
+    }
+  }
+}
+
+const SETTLE_MS = 120;
+const OLD_MS = 5 * 60_000;
+const AT_ONCE = 100;
+
+export interface Spark {
+  at: number;
+  values: (number | null)[];
+}
+
+/** The last day of the sites in view, asked for as they come into it. */
+export class Sparklines {
+  #known = $state.raw(new Map<number, Spark>());
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  of(id: number): Spark | undefined {
+    return this.#known.get(id);
+  }
+
+  /** Asks for what is in view and not known, or known for long. */
+  want(ids: number[]): () => void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#ask(ids), SETTLE_MS);
+    return () => clearTimeout(this.#timer);
+  }
+
+  async #ask(ids: number[]): Promise<void> {
+    const wanted = ids.filter((id) => Date.now() - (this.#known.get(id)?.at ?? 0) > OLD_MS).slice(0, AT_ONCE);
+    if (wanted.length === 0) return;
+    try {
+      const found = await data(
+        api.GET('/api/fleet/sparklines', { params: { query: { ids: wanted.join(',') } } }),
+      );
+      const known = new Map(this.#known);
+      for (const one of found.items) known.set(one.site_id, { at: Date.now(), values: one.values });
+      this.#known = known;
+    } catch (error) {
+      session.refused(error);
+    }
   }
 }

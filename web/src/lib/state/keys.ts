@@ -10,5 +10,11 @@ export const keys = {
     ['site', id, 'series', device, metric, interval, from, to] as const,
   accounts: () => ['accounts'] as const,
   budget: (id: number) => ['accounts', id, 'budget'] as const,
+  settings: () => ['settings'] as const,
+  changes: () => ['changes'] as const,
+  sparklines: (ids: string) => ['sparklines', ids] as const,
+  search: (q: string) => ['search', q] as const,
+  archive: () => ['archive'] as const,
+  about: () => ['about'] as const,
   vendors: () => ['vendors'] as const,
 };

@@ -59,6 +59,10 @@ class Live {
         alive();
         this.#ask(queries, keys.fleet());
       });
+      source.addEventListener('settings', () => {
+        alive();
+        this.#ask(queries, keys.settings());
+      });
       source.addEventListener('everything', () => {
         alive();
         void queries.invalidateQueries();

@@ -16,8 +16,14 @@ class ThemeState {
     return this.#chosen === 'dark' || (this.#chosen === 'system' && this.#system);
   }
 
-  cycle(): void {
-    this.#chosen = NEXT[this.#chosen];
+  /** The one that comes after the one chosen. */
+  get next(): Theme {
+    return NEXT[this.#chosen];
+  }
+
+  choose(chosen: Theme): void {
+    if (chosen === this.#chosen) return;
+    this.#chosen = chosen;
     try {
       if (this.#chosen === 'system') localStorage.removeItem(KEY);
       else localStorage.setItem(KEY, this.#chosen);

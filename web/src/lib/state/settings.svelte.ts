@@ -1,0 +1,75 @@
+import { createQuery } from '@tanstack/svelte-query';
+import { api, data, type Schemas } from '../api/client';
+import { writeFahrenheit, writeKilo } from '../format';
+import { clock } from './clock.svelte';
+import { keys } from './keys';
+import { session } from './session.svelte';
+import { theme, type Theme } from './theme.svelte';
+
+export type Settings = Required<Schemas['SettingsOut']>;
+type Patch = Schemas['SettingsPatch'];
+
+const DEFAULTS: Settings = {
+  theme: 'system',
+  time: 'site',
+  units: 'auto',
+  temperature: 'celsius',
+  group: 'need',
+  columns: ['vendor', 'spark', 'power', 'today', 'yesterday', 'age'],
+};
+
+/** How the pages are to look. It is kept with the data, so that every window and every start agree. */
+export class SettingsState {
+  #problem = $state('');
+  #query = createQuery(
+    () => ({
+      queryKey: keys.settings(),
+      queryFn: async (): Promise<Settings> => {
+        const found = { ...DEFAULTS, ...(await data(api.GET('/api/settings'))) };
+        this.#apply(found);
+        return found;
+      },
+      staleTime: Infinity,
+    }),
+    () => session.queries,
+  );
+
+  get data(): Settings {
+    return this.#query.data ?? DEFAULTS;
+  }
+
+  get problem(): string {
+    return this.#problem;
+  }
+
+  /** Whether they are known: until then the pages keep to what everybody gets. */
+  get known(): boolean {
+    return this.#query.data !== undefined;
+  }
+
+  async change(patch: Patch): Promise<void> {
+    const before = this.data;
+    const wanted = { ...before, ...patch } as Settings;
+    this.#take(wanted);
+    this.#problem = '';
+    try {
+      this.#take({ ...wanted, ...(await data(api.PATCH('/api/settings', { body: patch }))) });
+    } catch (error) {
+      session.refused(error);
+      this.#take(before);
+      this.#problem = error instanceof Error ? error.message : '';
+    }
+  }
+
+  #take(settings: Settings): void {
+    this.#apply(settings);
+    session.queries.setQueryData(keys.settings(), settings);
+  }
+
+  #apply(settings: Settings): void {
+    writeKilo(settings.units === 'kilo');
+    writeFahrenheit(settings.temperature === 'fahrenheit');
+    clock.tellUtc(settings.time === 'utc');
+    theme.choose(settings.theme as Theme);
+  }
+}
