@@ -32,7 +32,7 @@ def rows() -> list[Row]:
     """Times of `GET /api/sites?limit=1000`, as a page that is open asks for it."""
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder) / "sungaze.db", SITES, time.time())
-        with _server(Path(folder)) as client:
+        with serve(Path(folder)) as client:
             _ask(client)
             alone = [_ask(client) for _ in range(ALONE)]
             rested = []
@@ -81,7 +81,7 @@ def _ask(client: httpx.Client) -> float:
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[httpx.Client]:
+def serve(folder: Path) -> Iterator[httpx.Client]:
     command = [sys.executable, "-m", "sungaze.cli", "--server", "--data-dir", str(folder)]
     environment = {**os.environ, "SUNGAZE_TOKEN": TOKEN, "SUNGAZE_LOG": "error"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -89,8 +89,10 @@ def _server(folder: Path) -> Iterator[httpx.Client]:
         address = urlsplit(process.stdout.readline().strip()).netloc
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=f"http://{address}", headers=headers, timeout=30, trust_env=False) as client:
-            yield client
-        process.send_signal(signal.SIGTERM)
+            try:
+                yield client
+            finally:
+                process.send_signal(signal.SIGTERM)
 
 
 @contextmanager
@@ -99,5 +101,7 @@ def _emulator() -> Iterator[tuple[str, dict[str, str]]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        yield ready["base_url"], ready["credentials"]
-        process.send_signal(signal.SIGTERM)
+        try:
+            yield ready["base_url"], ready["credentials"]
+        finally:
+            process.send_signal(signal.SIGTERM)

@@ -10,7 +10,9 @@ from litestar.params import QueryParameter
 
 from sungaze.api.board import matches
 from sungaze.api.parts import GivenParts
-from sungaze.api.shapes import FoundOut, SearchOut
+from sungaze.api.shapes import FoundOut, SearchOut, SiteOut
+from sungaze.store.database import Database
+from sungaze.vendors import connector
 
 MOST_PLACES: Final = 12
 MOST_DEVICES: Final = 12
@@ -29,22 +31,12 @@ def search(parts: GivenParts, q: Annotated[str, QueryParameter(max_length=100)] 
     database = parts.context.store.database
     rows = parts.board.sites()
     reached = {row.id: row for row in rows}
-    sheets: dict[int, tuple[str, str]] = {
-        place_id: (" ".join(filter(None, (customer, phone, reference, address))), _digits(phone or ""))
-        for place_id, customer, phone, reference, address in database.rows(
-            "SELECT id, customer, phone, reference, address FROM place"
-        )
-    }
-    digits = _digits(q)
-    by_phone = len(digits) >= LEAST_DIGITS and re.fullmatch(r"[\d\s()+/.-]+", q.strip()) is not None
-    found = []
-    for row in rows:
-        text, phone = sheets.get(row.place.id, ("", ""))
-        if matches(row, words, text) or (by_phone and phone and (digits.lstrip("0") in phone)):
-            why = next((part for part in (row.customer, row.address) if part), "")
-            found.append(FoundOut("site", row.id, None, row.name, why))
-    total = len(found)
-    found = found[:MOST_PLACES]
+    fitting = matching(database, rows, q)
+    total = len(fitting)
+    found = [
+        FoundOut("site", row.id, None, row.name, " · ".join(filter(None, (_vendor(row), row.customer, row.address))))
+        for row in fitting[:MOST_PLACES]
+    ]
     pattern = "%" + re.sub(r"([%_\\])", r"\\\1", q.strip()) + "%"
     devices = database.rows(
         "SELECT id, site_id, device_type, serial_number, name FROM device WHERE status <> 'retired' AND "
@@ -58,6 +50,31 @@ def search(parts: GivenParts, q: Annotated[str, QueryParameter(max_length=100)] 
         for device_id, site_id, kind, serial, name in mine[:MOST_DEVICES]
     ]
     return SearchOut(found, total)
+
+
+def matching(database: Database, rows: list[SiteOut], q: str) -> list[SiteOut]:
+    """The sites that fit every word: by what the list shows of them, or by what is written of their place."""
+    words = q.casefold().split()
+    if not words:
+        return rows
+    digits = _digits(q).lstrip("0")
+    by_phone = len(digits) >= LEAST_DIGITS and re.fullmatch(r"[\d\s()+/.-]+", q.strip()) is not None
+    sheets = {
+        place_id: (" ".join(filter(None, (customer, phone, reference, address))), _digits(phone or ""))
+        for place_id, customer, phone, reference, address in database.rows(
+            "SELECT id, customer, phone, reference, address FROM place"
+        )
+    }
+    found = []
+    for row in rows:
+        text, phone = sheets.get(row.place.id, ("", ""))
+        if matches(row, words, text) or (by_phone and digits in phone):
+            found.append(row)
+    return found
+
+
+def _vendor(row: SiteOut) -> str:
+    return connector(row.vendor).vendor.name
 
 
 def _digits(text: str) -> str:

@@ -10,9 +10,10 @@ from litestar import get, patch
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from sungaze import clock
-from sungaze.api.board import SORTS, matches
+from sungaze.api.board import SORTS
 from sungaze.api.parts import LARGEST_ID, GivenParts, Id, Parts
 from sungaze.api.places import role_of
+from sungaze.api.search import matching
 from sungaze.api.shapes import (
     CellOut,
     DeviceList,
@@ -50,10 +51,7 @@ def list_sites(
     key = SORTS.get(sort.removeprefix("-"))
     if key is None:
         raise BadRequest(f"Sites cannot be sorted by “{sort}”; there is {', '.join(SORTS)}.")
-    rows = parts.board.sites()
-    words = (q or "").casefold().split()
-    if words:
-        rows = [row for row in rows if matches(row, words)]
+    rows = matching(parts.context.store.database, parts.board.sites(), q or "")
     if sort != "urgency":
         rows = sorted(rows, key=key, reverse=sort.startswith("-"))
     return SiteList(rows[offset : offset + limit], len(rows))

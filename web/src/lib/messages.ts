@@ -586,7 +586,7 @@ export const messages = {
     history: 'History reaches',
     since: 'Connected',
     backfill: 'Buying history',
-    backfillState: (done: string, total: string): string => `${done} of ${total} calls`,
+    backfillState: (done: string, total: string): string => `${done} of ${total} pieces of history`,
     backfillEnd: (when: string): string => `complete about ${when}`,
     backfillRest: 'rests until the account works again',
     backfillDone: 'complete',

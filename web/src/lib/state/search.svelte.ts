@@ -1,4 +1,4 @@
-import { createQuery, keepPreviousData } from '@tanstack/svelte-query';
+import { createQuery, keepPreviousData, type CreateQueryResult } from '@tanstack/svelte-query';
 import { api, data, type Schemas } from '../api/client';
 import { messages } from '../messages';
 import { href, type Page } from '../route';
@@ -27,16 +27,7 @@ const PAGES: Page[] = [
 /** What a few characters find: pages here, places, customers and devices at the server. */
 export class Search {
   #words: () => string;
-  #query = createQuery(
-    () => ({
-      queryKey: keys.search(this.#words()),
-      queryFn: (): Promise<Found> => data(api.GET('/api/search', { params: { query: { q: this.#words() } } })),
-      enabled: this.#words().length > 0,
-      placeholderData: keepPreviousData,
-      staleTime: 15_000,
-    }),
-    () => session.queries,
-  );
+  readonly #query: CreateQueryResult<Found>;
 
   readonly hits = $derived.by((): Hit[] => {
     const words = this.#words().toLowerCase();
@@ -65,6 +56,16 @@ export class Search {
 
   constructor(words: () => string) {
     this.#words = words;
+    this.#query = createQuery(
+      () => ({
+        queryKey: keys.search(words()),
+        queryFn: (): Promise<Found> => data(api.GET('/api/search', { params: { query: { q: words() } } })),
+        enabled: words().length > 0,
+        placeholderData: keepPreviousData,
+        staleTime: 15_000,
+      }),
+      () => session.queries,
+    );
   }
 
   get searching(): boolean {
