@@ -39,7 +39,7 @@ def test_the_fleet_answers_on_the_first_screen(opened: Opens) -> None:
     expect(page.get_by_text(re.compile(r"of (29|30).places$")).first).to_be_visible()
     expect(page.get_by_text("Yesterday, complete")).to_be_visible()
     sections = page.get_by_role("rowheader").all_inner_texts()
-    order = ["Need you", "Not asked yet, late or silent", "Fine", "Asleep"]
+    order = ["Need you", "No word", "Not asked yet, late or silent", "Fine", "Asleep"]
     found = [next(name for name in order if text.startswith(name)) for text in sections]
     assert found == sorted(found, key=order.index)
 
@@ -180,6 +180,9 @@ def test_the_theme_follows_the_system_until_it_is_chosen(opened: Opens) -> None:
     expect(root).to_have_attribute("data-theme", "light")
     page.reload()
     expect(root).to_have_attribute("data-theme", "light")
+    page.get_by_role("button", name="Theme").click()
+    page.get_by_role("button", name="Theme: dark").click()
+    expect(page.get_by_role("button", name="Theme: as the system")).to_be_visible()
 
 
 @pytest.mark.parametrize("hash_", PAGES)

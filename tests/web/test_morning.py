@@ -1,0 +1,141 @@
+"""The flows of a morning: find a customer, look at what changed, arrange the list, choose how it looks."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+from program import TOP, Sungaze
+from running import Opens
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+HISTORY_MS = 60_000
+AXE = (TOP / "node_modules/axe-core/axe.min.js").read_text()
+
+
+def test_a_customer_on_the_phone_is_found_by_the_keyboard_alone(opened: Opens, demo: Sungaze) -> None:
+    site = next(s for s in demo.client.get("/api/sites").json()["items"] if s["name"] == "Juniper Clinic")
+    sheet = f"/api/places/{site['place']['id']}"
+    demo.client.patch(sheet, json={"customer": "Ida Sørensen", "phone": "+45 30 11 22 33"}).raise_for_status()
+    try:
+        page = opened("#/accounts")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        page.keyboard.press("Control+k")
+        page.keyboard.type("3011 2233")
+        hit = page.get_by_role("listbox", name="Found").get_by_role("option").first
+        expect(hit).to_contain_text("Ida Sørensen")
+        page.keyboard.press("ArrowDown")
+        expect(page.get_by_role("combobox")).to_have_attribute("aria-activedescendant", hit.get_attribute("id") or "")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Juniper Clinic")
+    finally:
+        demo.client.patch(sheet, json={"customer": None, "phone": None}).raise_for_status()
+
+
+def test_a_device_is_found_by_its_serial_and_a_page_by_its_name(opened: Opens, demo: Sungaze) -> None:
+    site = next(s for s in demo.client.get("/api/sites").json()["items"] if s["name"] == "Juniper Clinic")
+    page = opened(f"#/sites/{site['id']}/panels")
+    # The cells come when the devices have been asked for.
+    expect(page.get_by_role("grid").get_by_role("button").first).to_be_visible(timeout=HISTORY_MS)
+    devices = demo.client.get(f"/api/sites/{site['id']}/devices").json()["items"]
+    serial = next(d["serial_number"] for d in devices if d["device_type"] == "microinverter")
+    page.keyboard.press("/")
+    page.keyboard.type(serial)
+    page.get_by_role("option", name=re.compile(rf"^Device.*{serial}")).click()
+    expect(page).to_have_url(re.compile(rf"#/sites/{site['id']}/"))
+    page.keyboard.press("Control+k")
+    page.keyboard.type("licen")
+    page.get_by_role("option", name=re.compile("licences")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("About Sungaze")
+    for shipped in ("svelte", "litestar", "uplot"):
+        expect(page.get_by_role("rowheader", name=shipped, exact=True)).to_be_visible()
+
+
+def test_the_dead_panel_of_the_demo_is_found_within_three_clicks(opened: Opens) -> None:
+    page = opened()
+    row = page.get_by_role("row").filter(has_text="Microinverter not reporting").first
+    expect(row).to_contain_text("lost", timeout=HISTORY_MS)
+    row.get_by_role("link").click()
+    page.get_by_role("link", name="Panels", exact=True).click()
+    page.get_by_role("grid").get_by_role("button", name=re.compile("no data|gives nothing")).first.click()
+    expect(page).to_have_url(re.compile("panel="))
+
+
+def test_the_list_is_grouped_and_every_window_agrees(opened: Opens) -> None:
+    page, other = opened(), opened()
+    expect(other.get_by_role("rowheader", name=re.compile("^Need you"))).to_be_visible()
+    page.get_by_text("View", exact=True).click()
+    page.get_by_label("Group by").select_option("vendor")
+    page.get_by_label("Lost a day").check()
+    try:
+        for one in (page, other):
+            expect(one.get_by_role("rowheader", name=re.compile("^Enphase"))).to_be_visible()
+            expect(one.get_by_role("columnheader", name="Lost a day")).to_be_visible()
+    finally:
+        page.get_by_label("Group by").select_option("need")
+        page.get_by_label("Lost a day").uncheck()
+    expect(other.get_by_role("columnheader", name="Lost a day")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("Group by")).to_be_hidden()
+
+
+def test_settings_hold_in_every_window_and_come_back(opened: Opens) -> None:
+    page, other = opened("#/settings"), opened()
+    expect(other.get_by_text(re.compile(r"^[\d.,]+.W$")).first).to_be_visible()
+    page.get_by_label("Always kW and kWh").check()
+    page.get_by_label("Dark", exact=True).check()
+    try:
+        expect(other.locator("html")).to_have_attribute("data-theme", "dark")
+        expect(other.get_by_text(re.compile(r"^[\d.,]+.W$"))).to_have_count(0)
+        expect(other.get_by_text(re.compile(r"^[\d.,]+.kW$")).first).to_be_visible()
+    finally:
+        page.get_by_label("W, kW, MW: whatever is shortest").check()
+        page.get_by_label("As the system").check()
+    expect(other.locator("html")).to_have_attribute("data-theme", "light")
+
+
+def test_the_map_of_the_keys_and_its_keys(opened: Opens) -> None:
+    page = opened()
+    expect(page.get_by_role("table").get_by_role("link").first).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(page.get_by_role("table").get_by_role("link").nth(1)).to_be_focused()
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Settings")
+
+
+def test_a_lost_connection_is_said_and_mended(opened: Opens) -> None:
+    page = opened(refused=(0,))
+    expect(page.get_by_role("table").get_by_role("link").first).to_be_visible()
+    page.route("**/api/events", lambda route: route.abort())
+    page.reload()
+    expect(page.get_by_text("No connection to Sungaze")).to_be_visible()
+    expect(page.get_by_role("table").get_by_role("link").first).to_be_visible()
+    page.unroute("**/api/events")
+    expect(page.get_by_text("Connected again")).to_be_visible()
+
+
+def violations(page: Page) -> list[str]:
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] }).then((r) => r.violations)")
+    return [f"{one['id']}: {node['target']} {node.get('failureSummary', '')}" for one in found for node in one["nodes"]]
+
+
+@pytest.mark.parametrize(
+    "hash_", ["#/", "#/accounts", "#/accounts/connect", "#/accounts/connect?vendor=enphase", "#/settings", "#/about"]
+)
+def test_axe_finds_nothing_in_either_theme(opened: Opens, hash_: str) -> None:
+    page = opened(hash_)
+    expect(page.get_by_role("heading", level=1)).to_be_attached()
+    expect(page.locator(".skeleton")).to_have_count(0)
+    assert violations(page) == []
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert violations(page) == []
