@@ -546,15 +546,23 @@ class ProposalList(msgspec.Struct):
 class AlertOut(msgspec.Struct, kw_only=True):
     """An alarm of a site or of an account, a vendor's or Sungaze's own. It goes on while `resolved_at` is null.
 
-    `severity` is one of info, warning, error, critical; `status` one of open, acknowledged, resolved; `device_id` 0 is
-    the site itself.
+    `severity` is one of info, warning, error, critical; `status` one of open, acknowledged, resolved; `source` is
+    vendor or sungaze; `device_id` 0 is the site itself; `timezone` is the site's.
     """
 
     id: int
     site_id: int | None
     site_name: str | None
+    place_id: int | None
+    place_name: str | None
     account_id: int | None
+    account_label: str | None
+    vendor: str
+    timezone: str | None
     device_id: int
+    device_name: str | None
+    device_serial: str | None
+    device_type: str | None
     timestamp: int
     severity: str
     code: str
@@ -570,6 +578,13 @@ class AlertList(msgspec.Struct):
 
     items: list[AlertOut]
     total: int
+
+
+class AcknowledgeIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Alarms that were seen or, with `seen` false, are to count as not seen."""
+
+    alerts: list[int]
+    seen: bool = True
 
 
 class FleetOut(msgspec.Struct):

@@ -159,6 +159,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alerts/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** AcknowledgeAlerts */
+        post: operations["acknowledgeAlerts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/alerts/{alert_id}/acknowledge": {
         parameters: {
             query?: never;
@@ -168,9 +185,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** AcknowledgeAlert */
+        /** Asynccallable */
         post: operations["acknowledgeAlert"];
-        delete?: never;
+        /** TakeBackAlert */
+        delete: operations["takeBackAlert"];
         options?: never;
         head?: never;
         patch?: never;
@@ -475,6 +493,12 @@ export interface components {
                 [key: string]: number | null;
             };
         };
+        /** AcknowledgeIn */
+        AcknowledgeIn: {
+            alerts: number[];
+            /** @default true */
+            seen: boolean;
+        };
         /** AlertList */
         AlertList: {
             items: components["schemas"]["AlertOut"][];
@@ -483,11 +507,17 @@ export interface components {
         /** AlertOut */
         AlertOut: {
             account_id: number | null;
+            account_label: string | null;
             acknowledged_at: number | null;
             code: string;
             description: string;
             device_id: number;
+            device_name: string | null;
+            device_serial: string | null;
+            device_type: string | null;
             id: number;
+            place_id: number | null;
+            place_name: string | null;
             resolved_at: number | null;
             severity: string;
             site_id: number | null;
@@ -495,6 +525,8 @@ export interface components {
             source: string;
             status: string;
             timestamp: number;
+            timezone: string | null;
+            vendor: string;
         };
         /** BackfillCost */
         BackfillCost: {
@@ -1332,6 +1364,11 @@ export interface operations {
                 /** @description One site's id. */
                 site?: number | null;
                 status?: string | null;
+                severity?: string | null;
+                /** @description vendor or sungaze. */
+                source?: string | null;
+                /** @description A vendor's id. */
+                vendor?: string | null;
                 limit?: number;
                 offset?: number;
             };
@@ -1367,7 +1404,83 @@ export interface operations {
             };
         };
     };
+    acknowledgeAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgeIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     acknowledgeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    takeBackAlert: {
         parameters: {
             query?: never;
             header?: never;
