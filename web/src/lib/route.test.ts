@@ -14,6 +14,7 @@ describe('routes', () => {
     ['', { name: 'fleet' }],
     ['#/', { name: 'fleet' }],
     ['#/sites/3/panels?at=1', { name: 'site', id: 3, tab: 'panels' }],
+    ['#/alerts?severity=error', { name: 'alerts' }],
     ['#/accounts', { name: 'accounts' }],
     ['#/accounts/connect', { name: 'connect' }],
     ['#/sites/three', { name: 'nowhere' }],

@@ -3,6 +3,7 @@ export type Tab = 'overview' | 'panels';
 export type Page =
   | { name: 'fleet' }
   | { name: 'site'; id: number; tab: Tab }
+  | { name: 'alerts' }
   | { name: 'accounts' }
   | { name: 'connect' }
   | { name: 'nowhere' };
@@ -24,6 +25,7 @@ export function parseRoute(hash: string): Route {
 function pageOf(parts: string[]): Page {
   const [first, second, third] = parts;
   if (first === undefined) return { name: 'fleet' };
+  if (first === 'alerts' && second === undefined) return { name: 'alerts' };
   if (first === 'accounts' && second === undefined) return { name: 'accounts' };
   if (first === 'accounts' && second === 'connect' && third === undefined) return { name: 'connect' };
   if (first === 'sites' && second !== undefined && /^\d{1,15}$/.test(second) && parts.length <= 3) {
@@ -47,6 +49,8 @@ function pathOf(page: Page): string {
   switch (page.name) {
     case 'site':
       return `/sites/${page.id}${page.tab === 'panels' ? '/panels' : ''}`;
+    case 'alerts':
+      return '/alerts';
     case 'accounts':
       return '/accounts';
     case 'connect':

@@ -8,6 +8,7 @@ export const keys = {
   layout: (id: number, metric: string, at: number | null) => ['site', id, 'layout', metric, at] as const,
   series: (id: number, device: number, metric: string, interval: number | null, from: number, to: number) =>
     ['site', id, 'series', device, metric, interval, from, to] as const,
+  alerts: (...asked: (string | number | null)[]) => ['alerts', ...asked] as const,
   accounts: () => ['accounts'] as const,
   budget: (id: number) => ['accounts', id, 'budget'] as const,
   vendors: () => ['vendors'] as const,
