@@ -210,7 +210,8 @@ export class AlertList {
         href: href({ name: 'accounts' }),
       };
     }
-    return { key: `place ${alert.place_id}`, name: alert.place_name ?? '', href: null };
+    const leads = alert.site_id === null ? null : href({ name: 'site', id: alert.site_id, tab: 'overview' });
+    return { key: `place ${alert.place_id}`, name: alert.place_name ?? '', href: leads };
   }
 
   async #act(ids: number[], seen: boolean, key: string): Promise<boolean> {
