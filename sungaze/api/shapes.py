@@ -296,8 +296,23 @@ class PlaceRef(msgspec.Struct):
     role: str
 
 
+class CareOut(msgspec.Struct, kw_only=True):
+    """What people do about a place. `snoozed` holds at the moment of the answer, until the instant `snoozed_until` or,
+    with `until_change`, until its status or its alarms change; `notes` counts them.
+
+    `waiting_on` is one of customer, parts, rma, utility.
+    """
+
+    snoozed: bool
+    snoozed_until: int | None
+    until_change: bool
+    waiting_on: str | None
+    assignee: str | None
+    notes: int
+
+
 class SiteOut(msgspec.Struct, kw_only=True):
-    """A site as a list shows it.
+    """A site as a list shows it. One of a snoozed place does not need the user; its status and alarms stay.
 
     `freshness` is one of never, stale, asleep, late, fresh; `freshness_reason` says why in words. `power_w` is the
     newest mean of `power_interval_s` seconds starting at `measured_at`. `energy_today_wh` counts from the site's local
@@ -331,6 +346,7 @@ class SiteOut(msgspec.Struct, kw_only=True):
     alerts: int
     needs_you: bool
     archived: bool
+    care: CareOut
 
 
 class SiteList(msgspec.Struct):
@@ -481,11 +497,16 @@ class PlaceSite(msgspec.Struct):
     id: int
     name: str
     vendor: str
+    vendor_site_id: str
     role: str
+    peak_power_kw: float | None
 
 
 class PlaceOut(msgspec.Struct, kw_only=True):
-    """A roof or a plant: the user's sheet, and the sites that look at it. `peak_power_kw` counts each roof once."""
+    """A roof or a plant: the user's sheet, and the sites that look at it. `peak_power_kw` counts each roof once.
+
+    `tilt` is that of its sites, null where they differ.
+    """
 
     id: int
     name: str
@@ -499,7 +520,10 @@ class PlaceOut(msgspec.Struct, kw_only=True):
     permission_to_operate_on: str | None
     warranty: str | None
     notes: str | None
+    modules: str | None
     peak_power_kw: float | None
+    tilt: float | None
+    care: CareOut
     sites: list[PlaceSite]
 
 
@@ -520,6 +544,56 @@ class PlacePatch(msgspec.Struct, forbid_unknown_fields=True):
     permission_to_operate_on: str | msgspec.UnsetType | None = msgspec.UNSET
     warranty: str | msgspec.UnsetType | None = msgspec.UNSET
     notes: str | msgspec.UnsetType | None = msgspec.UNSET
+    modules: str | msgspec.UnsetType | None = msgspec.UNSET
+    tilt: float | msgspec.UnsetType | None = msgspec.UNSET
+    """Of each of its sites."""
+
+
+class CarePatch(msgspec.Struct, forbid_unknown_fields=True):
+    """What the user says of a place's care; a null empties a line.
+
+    `snooze` is a date, at whose local midnight it ends, or `change`; null ends it now.
+    """
+
+    snooze: str | msgspec.UnsetType | None = msgspec.UNSET
+    waiting_on: str | msgspec.UnsetType | None = msgspec.UNSET
+    assignee: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class AssigneeList(msgspec.Struct):
+    """Every name that a place was given to, now or before."""
+
+    items: list[str]
+
+
+class NoteIn(msgspec.Struct, forbid_unknown_fields=True):
+    """A note; `at` null is now."""
+
+    text: str
+    author: str = ""
+    at: int | None = None
+
+
+class NotePatch(msgspec.Struct, forbid_unknown_fields=True):
+    """A note's other text; its time stays."""
+
+    text: str
+
+
+class NoteOut(msgspec.Struct):
+    """A note of a place."""
+
+    id: int
+    place_id: int
+    at: int
+    text: str
+    author: str
+
+
+class NoteList(msgspec.Struct):
+    """The notes of a place, the newest first."""
+
+    items: list[NoteOut]
 
 
 class MergeIn(msgspec.Struct, forbid_unknown_fields=True):

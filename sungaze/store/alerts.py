@@ -224,6 +224,21 @@ class Alerts:
             for row in rows
         ]  # fmt: skip
 
+    def lives(self, sites: Iterable[int]) -> dict[int, tuple[list[int], int | None]]:
+        """Of each of these sites that has alarms: the ids of those that go on, and when the newest to end did so."""
+        found: dict[int, tuple[list[int], int | None]] = {}
+        for site_id, alert_id, resolved in self._db.rows(
+            "SELECT site_id, id, resolved_at FROM alert WHERE "
+            f"site_id IN ({','.join(map(str, map(int, sites)))}) ORDER BY id"
+        ):
+            going_on, ended = found.get(site_id, ([], None))
+            if resolved is None:
+                going_on.append(alert_id)
+            else:
+                ended = max(resolved, ended or resolved)
+            found[site_id] = (going_on, ended)
+        return found
+
     def standings(self, sites: Iterable[int] | None = None) -> dict[int, Standing]:
         """How the alarms of each site, or of each of these, stand; a site without one that goes on is left out."""
         among = "" if sites is None else f" AND site_id IN ({','.join(map(str, map(int, sites)))})"

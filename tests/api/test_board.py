@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sungaze.api.board import fleet_figures
+from sungaze.api.board import NO_CARE, fleet_figures
 from sungaze.api.shapes import PlaceRef, SiteOut
 
 QUARTER = 1_780_336_800
@@ -16,7 +16,7 @@ ROW = SiteOut(
     power_metric="ac_power_w", power_interval_s=300, measured_at=QUARTER + 600, fetched_at=QUARTER + 1_000,
     last_report_at=QUARTER + 1_000, next_look_at=None, energy_today_wh=5_000.0, energy_yesterday_wh=20_000.0,
     yield_yesterday_kwh_per_kwp=2.0, timezone="UTC", address="", place=PlaceRef(0, "Roof", "generation"),
-    alerts=0, needs_you=False, archived=False,
+    alerts=0, needs_you=False, archived=False, care=NO_CARE,
 )  # fmt: skip
 
 

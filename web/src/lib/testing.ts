@@ -30,6 +30,7 @@ export function aSite(changes: Partial<Site> = {}): Site {
     alerts: 0,
     needs_you: false,
     archived: false,
+    care: { snoozed: false, snoozed_until: null, until_change: false, waiting_on: null, assignee: null, notes: 0 },
     ...changes,
   };
 }

@@ -245,6 +245,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/notes/{note_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** DeleteNote */
+        delete: operations["deleteNote"];
+        options?: never;
+        head?: never;
+        /** Asynccallable */
+        patch: operations["updateNote"];
+        trace?: never;
+    };
     "/api/places": {
         parameters: {
             query?: never;
@@ -254,6 +272,23 @@ export interface paths {
         };
         /** ListPlaces */
         get: operations["listPlaces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/places/assignees": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListAssignees */
+        get: operations["listAssignees"];
         put?: never;
         post?: never;
         delete?: never;
@@ -286,7 +321,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Asynccallable */
+        get: operations["getPlace"];
         put?: never;
         post?: never;
         delete?: never;
@@ -294,6 +330,23 @@ export interface paths {
         head?: never;
         /** UpdatePlace */
         patch: operations["updatePlace"];
+        trace?: never;
+    };
+    "/api/places/{place_id}/care": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** UpdateCare */
+        patch: operations["updateCare"];
         trace?: never;
     };
     "/api/places/{place_id}/merge": {
@@ -307,6 +360,24 @@ export interface paths {
         put?: never;
         /** MergePlaces */
         post: operations["mergePlaces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/places/{place_id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Asynccallable */
+        get: operations["listNotes"];
+        put?: never;
+        /** AddNote */
+        post: operations["addNote"];
         delete?: never;
         options?: never;
         head?: never;
@@ -528,6 +599,10 @@ export interface components {
             timezone: string | null;
             vendor: string;
         };
+        /** AssigneeList */
+        AssigneeList: {
+            items: string[];
+        };
         /** BackfillCost */
         BackfillCost: {
             begun: boolean;
@@ -566,6 +641,21 @@ export interface components {
             sites: number;
             stretch: number;
             wanted_per_day: number;
+        };
+        /** CareOut */
+        CareOut: {
+            assignee: string | null;
+            notes: number;
+            snoozed: boolean;
+            snoozed_until: number | null;
+            until_change: boolean;
+            waiting_on: string | null;
+        };
+        /** CarePatch */
+        CarePatch: {
+            assignee?: string | null;
+            snooze?: string | null;
+            waiting_on?: string | null;
         };
         /** CellOut */
         CellOut: {
@@ -720,6 +810,29 @@ export interface components {
             site: boolean;
             unit: string;
         };
+        /** NoteIn */
+        NoteIn: {
+            at?: number | null;
+            /** @default  */
+            author: string;
+            text: string;
+        };
+        /** NoteList */
+        NoteList: {
+            items: components["schemas"]["NoteOut"][];
+        };
+        /** NoteOut */
+        NoteOut: {
+            at: number;
+            author: string;
+            id: number;
+            place_id: number;
+            text: string;
+        };
+        /** NotePatch */
+        NotePatch: {
+            text: string;
+        };
         /** PlaceList */
         PlaceList: {
             items: components["schemas"]["PlaceOut"][];
@@ -727,10 +840,12 @@ export interface components {
         /** PlaceOut */
         PlaceOut: {
             address: string | null;
+            care: components["schemas"]["CareOut"];
             customer: string | null;
             id: number;
             latitude: number | null;
             longitude: number | null;
+            modules: string | null;
             name: string;
             notes: string | null;
             peak_power_kw: number | null;
@@ -738,6 +853,7 @@ export interface components {
             phone: string | null;
             reference: string | null;
             sites: components["schemas"]["PlaceSite"][];
+            tilt: number | null;
             timezone: string | null;
             warranty: string | null;
         };
@@ -745,11 +861,13 @@ export interface components {
         PlacePatch: {
             address?: string | null;
             customer?: string | null;
+            modules?: string | null;
             name?: string;
             notes?: string | null;
             permission_to_operate_on?: string | null;
             phone?: string | null;
             reference?: string | null;
+            tilt?: number | null;
             warranty?: string | null;
         };
         /** PlaceRef */
@@ -762,8 +880,10 @@ export interface components {
         PlaceSite: {
             id: number;
             name: string;
+            peak_power_kw: number | null;
             role: string;
             vendor: string;
+            vendor_site_id: string;
         };
         /** PlanOut */
         PlanOut: {
@@ -864,6 +984,7 @@ export interface components {
             archived: boolean;
             attribution: string;
             azimuth: number | null;
+            care: components["schemas"]["CareOut"];
             communication: string;
             connection: string | null;
             daily_from: number | null;
@@ -925,6 +1046,7 @@ export interface components {
             address: string;
             alerts: number;
             archived: boolean;
+            care: components["schemas"]["CareOut"];
             communication: string;
             energy_today_wh: number | null;
             energy_yesterday_wh: number | null;
@@ -1577,6 +1699,84 @@ export interface operations {
             };
         };
     };
+    deleteNote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                note_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    updateNote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                note_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NotePatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     listPlaces: {
         parameters: {
             query?: never;
@@ -1597,6 +1797,26 @@ export interface operations {
             };
         };
     };
+    listAssignees: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssigneeList"];
+                };
+            };
+        };
+    };
     listProposals: {
         parameters: {
             query?: never;
@@ -1613,6 +1833,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProposalList"];
+                };
+            };
+        };
+    };
+    getPlace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                place_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaceOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
@@ -1658,6 +1915,47 @@ export interface operations {
             };
         };
     };
+    updateCare: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                place_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CarePatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CareOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     mergePlaces: {
         parameters: {
             query?: never;
@@ -1680,6 +1978,84 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PlaceOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listNotes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                place_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    addNote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                place_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteIn"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteOut"];
                 };
             };
             /** @description Bad request syntax or unsupported method */
