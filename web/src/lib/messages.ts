@@ -379,6 +379,28 @@ export const messages = {
     times: (n: number): string => (n === 1 ? 'once' : `${n} times`),
   },
 
+  care: {
+    title: 'Care',
+    snoozeUntil: 'Snooze until',
+    snooze: 'Snooze',
+    snoozeChange: 'Snooze until something changes',
+    until: (date: string): string => `Snoozed until ${date}`,
+    untilChange: 'Snoozed until its state or its alerts change',
+    snoozedNote: 'It is not counted among those that need you. Its state and its alerts stay in sight.',
+    wake: 'Wake it now',
+    waitingOn: 'Waiting on',
+    nothing: 'Nothing',
+    waiting: { customer: 'The customer', parts: 'Parts', rma: 'RMA', utility: 'The utility' } as Record<string, string>,
+    assignee: 'Looked after by',
+    nobody: 'Nobody yet',
+    notes: 'Notes',
+    noteHint: 'What was found, said or done',
+    add: 'Add the note',
+    editOf: (when: string): string => `Edit the note of ${when}`,
+    deleteOf: (when: string): string => `Delete the note of ${when}`,
+    deleted: 'The note was deleted.',
+  },
+
   panels: {
     metric: 'What the panels show',
     scale: 'Scale of colours',

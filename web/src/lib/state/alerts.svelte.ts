@@ -1,8 +1,9 @@
 import { createQuery, keepPreviousData } from '@tanstack/svelte-query';
-import { api, ApiError, data, type Alert } from '../api/client';
+import { api, data, type Alert } from '../api/client';
 import { messages } from '../messages';
 import { href } from '../route';
 import { DAY_S } from '../time';
+import { problemOf } from './asking';
 import { clock } from './clock.svelte';
 import { keys } from './keys';
 import { router } from './router.svelte';
@@ -53,6 +54,14 @@ export interface Group {
   alerts: Alert[];
   /** The ids of those that nobody acknowledged. */
   open: number[];
+}
+
+/** What kind of alert it is: ours in words, a vendor's by its own code, read out where it is made of words. */
+function kindOf(alert: Alert, vendor: string): string {
+  const words = messages.alerts;
+  if (alert.source === 'sungaze') return words.codes[alert.code] ?? alert.code;
+  const said = /^[A-Z]+(_[A-Z0-9]+)+$/.test(alert.code) ? alert.code.replaceAll('_', ' ').toLowerCase() : alert.code;
+  return words.kind(vendor, said);
 }
 
 function known(name: string, words: readonly string[]): string {
@@ -199,8 +208,7 @@ export class AlertList {
     const words = messages.alerts;
     if (this.by === 'none') return { key: 'all', name: '', href: null };
     if (this.by === 'code') {
-      const code = words.codes[alert.code] ?? alert.code;
-      const name = alert.source === 'sungaze' ? code : words.kind(this.#vendorName(alert.vendor), code);
+      const name = kindOf(alert, this.#vendorName(alert.vendor));
       return { key: `${alert.source} ${alert.vendor} ${alert.code}`, name, href: null };
     }
     if (alert.place_id === null) {
@@ -222,14 +230,8 @@ export class AlertList {
       await session.queries.invalidateQueries({ queryKey: keys.alerts() });
       return true;
     } catch (error) {
-      session.refused(error);
       this.#told = '';
-      this.#problem =
-        error instanceof ApiError && error.status === 0
-          ? messages.entry.unreachable
-          : error instanceof Error
-            ? error.message
-            : messages.common.failed;
+      this.#problem = problemOf(error);
       return false;
     } finally {
       this.#busy[key] = false;
@@ -256,9 +258,7 @@ export class AlertTimeline {
       const end = alert.resolved_at ?? clock.now;
       if (end <= start) continue;
       const key = `${alert.source} ${alert.code}`;
-      const words = messages.alerts;
-      const code = words.codes[alert.code] ?? alert.code;
-      const name = alert.source === 'sungaze' ? code : words.kind(this.#vendorName(alert.vendor), code);
+      const name = kindOf(alert, this.#vendorName(alert.vendor));
       let lane = lanes.get(key);
       if (!lane) lanes.set(key, (lane = { key, name, bars: [] }));
       lane.bars.push({

@@ -9,6 +9,11 @@ export const keys = {
   series: (id: number, device: number, metric: string, interval: number | null, from: number, to: number) =>
     ['site', id, 'series', device, metric, interval, from, to] as const,
   alerts: (...asked: (string | number | null)[]) => ['alerts', ...asked] as const,
+  places: () => ['places'] as const,
+  place: (id: number) => ['places', id] as const,
+  notes: (id: number) => ['places', id, 'notes'] as const,
+  assignees: () => ['places', 'assignees'] as const,
+  proposals: () => ['places', 'proposals'] as const,
   accounts: () => ['accounts'] as const,
   budget: (id: number) => ['accounts', id, 'budget'] as const,
   vendors: () => ['vendors'] as const,

@@ -50,6 +50,7 @@ class Live {
         for (const id of idsOf(event)) void queries.invalidateQueries({ queryKey: keys.site(id) });
         this.#ask(queries, keys.sites());
         this.#ask(queries, keys.alerts());
+        this.#ask(queries, keys.places());
         this.#ask(queries, keys.fleet());
       });
       source.addEventListener('accounts', () => {
