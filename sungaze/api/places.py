@@ -12,7 +12,17 @@ from litestar.params import JSONBody
 from sungaze import clock
 from sungaze.api.care import snoozed_until_change
 from sungaze.api.parts import LARGEST_ID, GivenParts, Id, Parts
-from sungaze.api.shapes import CareOut, MergeIn, PlaceList, PlaceOut, PlacePatch, PlaceSite, ProposalList, ProposalOut
+from sungaze.api.shapes import (
+    CareOut,
+    DismissIn,
+    MergeIn,
+    PlaceList,
+    PlaceOut,
+    PlacePatch,
+    PlaceSite,
+    ProposalList,
+    ProposalOut,
+)
 from sungaze.checks.matching import SiteFacts, propose
 from sungaze.jobs.connect import BadRequest
 from sungaze.model import DAY_S, SITE_DEVICE_ID, Role, Span
@@ -41,13 +51,30 @@ def get_place(parts: GivenParts, place_id: Id) -> PlaceOut:
 
 @get("/api/places/proposals", operation_id="listProposals", sync_to_thread=True)
 def list_proposals(parts: GivenParts) -> ProposalList:
-    """Sites of different vendors that may be one roof: by inverter serial, address, position, or their days' energy."""
+    """Sites of different vendors that may be one roof: by inverter serial, address, position, or their days' energy.
+
+    Those that the user dismissed come last and say so.
+    """
     sites = {site.id: site for site in parts.context.store.fleet.sites()}
     found = propose([_facts(parts, site) for site in sites.values()])
     pairs = [(sites[proposal.first], sites[proposal.second], proposal.evidence) for proposal in found]
-    return ProposalList(
-        [ProposalOut([_place_site(a), _place_site(b)], [a.place_id, b.place_id], list(why)) for a, b, why in pairs]
-    )
+    apart = parts.context.store.places.dismissed()
+    items = [
+        ProposalOut([_place_site(a), _place_site(b)], [a.place_id, b.place_id], list(why), (a.id, b.id) in apart)
+        for a, b, why in pairs
+    ]
+    return ProposalList(sorted(items, key=lambda item: item.dismissed))
+
+
+@post("/api/places/proposals/dismiss", operation_id="dismissProposal", status_code=204, sync_to_thread=True)
+def dismiss_proposal(parts: GivenParts, data: JSONBody[DismissIn]) -> None:
+    """Two sites are not one roof, or may be after all."""
+    if len(set(data.sites)) != 2 or any(not 0 <= site_id <= LARGEST_ID for site_id in data.sites):
+        raise BadRequest("A proposal is of two sites, named by their ids; nothing was changed.")
+    store = parts.context.store
+    first, second = (store.fleet.site(site_id).id for site_id in data.sites)
+    store.places.dismiss(first, second, data.dismissed, parts.context.now())
+    parts.context.events.publish("sites", (first, second))
 
 
 @patch("/api/places/{place_id:int}", operation_id="updatePlace", sync_to_thread=True)
@@ -165,4 +192,4 @@ def _facts(parts: Parts, site: SiteRow) -> SiteFacts:
     )
 
 
-ROUTES = [list_places, get_place, list_proposals, update_place, merge_places]
+ROUTES = [list_places, get_place, list_proposals, dismiss_proposal, update_place, merge_places]

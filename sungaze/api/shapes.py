@@ -596,6 +596,42 @@ class NoteList(msgspec.Struct):
     items: list[NoteOut]
 
 
+class ImportIn(msgspec.Struct, forbid_unknown_fields=True):
+    """A CSV of sheets. Without `apply` nothing is written; `mark` is that of the preview that is to be written."""
+
+    csv: str
+    apply: bool = False
+    mark: str | None = None
+
+
+class ImportChange(msgspec.Struct):
+    """A field of a place and what becomes of it; null is empty."""
+
+    field: str
+    before: str | None
+    after: str
+
+
+class ImportLine(msgspec.Struct):
+    """A line of the file by its number: the place it is of and what it changes, or in `problem` why nothing."""
+
+    line: int
+    key: str
+    place_id: int | None
+    place: str | None
+    changes: list[ImportChange]
+    problem: str
+
+
+class ImportOut(msgspec.Struct):
+    """What a CSV changes or, with `applied`, has changed; `ignored` names columns that are not read."""
+
+    lines: list[ImportLine]
+    ignored: list[str]
+    mark: str
+    applied: bool
+
+
 class MergeIn(msgspec.Struct, forbid_unknown_fields=True):
     """Which place is merged into this one, and the role that its sites have here."""
 
@@ -609,6 +645,14 @@ class ProposalOut(msgspec.Struct):
     sites: list[PlaceSite]
     places: list[int]
     evidence: list[str]
+    dismissed: bool
+
+
+class DismissIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Two sites that are not one roof or, with `dismissed` false, may be after all."""
+
+    sites: list[int]
+    dismissed: bool = True
 
 
 class ProposalList(msgspec.Struct):

@@ -107,6 +107,23 @@ class Places:
                 self._carry(self.place(place_id), left, now)
         return place_id
 
+    def dismissed(self) -> set[tuple[int, int]]:
+        """The pairs of sites of which the user said that they are not one roof, the lower id first."""
+        rows = self._db.rows("SELECT name FROM meta WHERE name LIKE 'apart:%'")
+        pairs = (name.split(":")[1:] for (name,) in rows)
+        return {(int(first), int(second)) for first, second in pairs}
+
+    def dismiss(self, first: int, second: int, dismissed: bool, now: float) -> None:
+        """Keep that two sites are not one roof, or forget it."""
+        name = f"apart:{min(first, second)}:{max(first, second)}"
+        with self._db.transaction(durable=True):
+            if dismissed:
+                self._db.execute(
+                    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, str(int(now)))
+                )
+            else:
+                self._db.execute("DELETE FROM meta WHERE name = ?", (name,))
+
     def _carry(self, here: PlaceRow, other: PlaceRow, now: float) -> None:
         """Bring what was written of a place to another one, and take it away: its last site has left."""
         lacking = {name: getattr(other, name) for name in SHEET if getattr(here, name) is None}

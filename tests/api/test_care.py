@@ -170,3 +170,15 @@ def test_the_sheet_has_modules_and_the_tilt_of_its_sites(quiet: Quiet) -> None:
     for wrong in ({"tilt": 91}, {"permission_to_operate_on": "soon"}, {"permission_to_operate_on": "2026-02-30"}):
         quiet.send("PATCH", f"/api/places/{BARN}", wrong, status=400)
     assert quiet.get(f"/api/places/{BARN}")["tilt"] == 35.0
+
+
+def test_a_proposal_that_was_dismissed_says_so_and_can_be_taken_back(quiet: Quiet) -> None:
+    (found,) = quiet.get("/api/places/proposals")["items"]
+    assert ([site["id"] for site in found["sites"]], found["evidence"]) == ([BARN, OTHER_BARN], ["name"])
+    assert found["dismissed"] is False
+    quiet.send("POST", "/api/places/proposals/dismiss", {"sites": [OTHER_BARN, BARN]}, status=204)
+    assert quiet.get("/api/places/proposals")["items"][0]["dismissed"] is True
+    quiet.send("POST", "/api/places/proposals/dismiss", {"sites": [BARN, OTHER_BARN], "dismissed": False}, status=204)
+    assert quiet.get("/api/places/proposals")["items"][0]["dismissed"] is False
+    quiet.send("POST", "/api/places/proposals/dismiss", {"sites": [BARN]}, status=400)
+    quiet.send("POST", "/api/places/proposals/dismiss", {"sites": [BARN, 999]}, status=404)

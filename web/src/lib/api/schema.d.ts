@@ -297,6 +297,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/places/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ExportPlaces */
+        get: operations["exportPlaces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/places/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** ImportPlaces */
+        post: operations["importPlaces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/places/proposals": {
         parameters: {
             query?: never;
@@ -308,6 +342,23 @@ export interface paths {
         get: operations["listProposals"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/places/proposals/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** DismissProposal */
+        post: operations["dismissProposal"];
         delete?: never;
         options?: never;
         head?: never;
@@ -703,6 +754,12 @@ export interface components {
             status: string;
             vendor_device_id: string;
         };
+        /** DismissIn */
+        DismissIn: {
+            /** @default true */
+            dismissed: boolean;
+            sites: number[];
+        };
         /** FieldOut */
         FieldOut: {
             help: string;
@@ -761,6 +818,35 @@ export interface components {
             session: boolean;
             status: string;
             version: string;
+        };
+        /** ImportChange */
+        ImportChange: {
+            after: string;
+            before: string | null;
+            field: string;
+        };
+        /** ImportIn */
+        ImportIn: {
+            /** @default false */
+            apply: boolean;
+            csv: string;
+            mark?: string | null;
+        };
+        /** ImportLine */
+        ImportLine: {
+            changes: components["schemas"]["ImportChange"][];
+            key: string;
+            line: number;
+            place: string | null;
+            place_id: number | null;
+            problem: string;
+        };
+        /** ImportOut */
+        ImportOut: {
+            applied: boolean;
+            ignored: string[];
+            lines: components["schemas"]["ImportLine"][];
+            mark: string;
         };
         /** LayoutOut */
         LayoutOut: {
@@ -923,6 +1009,7 @@ export interface components {
         };
         /** ProposalOut */
         ProposalOut: {
+            dismissed: boolean;
             evidence: string[];
             places: number[];
             sites: components["schemas"]["PlaceSite"][];
@@ -1817,6 +1904,82 @@ export interface operations {
             };
         };
     };
+    exportPlaces: {
+        parameters: {
+            query?: {
+                template?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    importPlaces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     listProposals: {
         parameters: {
             query?: never;
@@ -1833,6 +1996,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProposalList"];
+                };
+            };
+        };
+    };
+    dismissProposal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DismissIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
