@@ -14,6 +14,8 @@ describe('routes', () => {
     ['', { name: 'fleet' }],
     ['#/', { name: 'fleet' }],
     ['#/sites/3/panels?at=1', { name: 'site', id: 3, tab: 'panels' }],
+    ['#/places', { name: 'places' }],
+    ['#/places/7', { name: 'place', id: 7 }],
     ['#/alerts?severity=error', { name: 'alerts' }],
     ['#/accounts', { name: 'accounts' }],
     ['#/accounts/connect', { name: 'connect' }],

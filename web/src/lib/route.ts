@@ -4,6 +4,8 @@ export type Page =
   | { name: 'fleet' }
   | { name: 'site'; id: number; tab: Tab }
   | { name: 'alerts' }
+  | { name: 'places' }
+  | { name: 'place'; id: number }
   | { name: 'accounts' }
   | { name: 'connect' }
   | { name: 'nowhere' };
@@ -25,6 +27,8 @@ export function parseRoute(hash: string): Route {
 function pageOf(parts: string[]): Page {
   const [first, second, third] = parts;
   if (first === undefined) return { name: 'fleet' };
+  if (first === 'places' && second === undefined) return { name: 'places' };
+  if (first === 'places' && /^\d{1,15}$/.test(second ?? '') && third === undefined) return { name: 'place', id: Number(second) };
   if (first === 'alerts' && second === undefined) return { name: 'alerts' };
   if (first === 'accounts' && second === undefined) return { name: 'accounts' };
   if (first === 'accounts' && second === 'connect' && third === undefined) return { name: 'connect' };
@@ -49,6 +53,10 @@ function pathOf(page: Page): string {
   switch (page.name) {
     case 'site':
       return `/sites/${page.id}${page.tab === 'panels' ? '/panels' : ''}`;
+    case 'places':
+      return '/places';
+    case 'place':
+      return `/places/${page.id}`;
     case 'alerts':
       return '/alerts';
     case 'accounts':
