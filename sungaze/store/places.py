@@ -105,6 +105,9 @@ class Places:
             left = self.place(before)
             if before != place_id and not left.sites:
                 self._carry(self.place(place_id), left, now)
+            elif all(other == Role.SAME_GENERATION for _, other in left.sites):
+                # What they were another view of has left: the first of them counts from now on.
+                self._put(left.sites[0][0], before, Role.GENERATION, now)
         return place_id
 
     def dismissed(self) -> set[tuple[int, int]]:

@@ -163,6 +163,14 @@ def test_a_site_alone_in_its_place_is_not_split_off_it(quiet: Quiet) -> None:
     assert quiet.get(f"/api/places/{BARN}")["customer"] == "C. Person"
 
 
+def test_splitting_off_the_site_that_counts_leaves_a_place_that_counts(quiet: Quiet) -> None:
+    quiet.send("POST", f"/api/places/{BARN}/merge", {"place": OTHER_BARN})
+    assert quiet.get("/api/fleet")["kwp_total"] == 20.0
+    quiet.send("PATCH", f"/api/sites/{BARN}", {"place": None})
+    assert [site["role"] for site in quiet.get(f"/api/places/{BARN}")["sites"]] == ["generation"]
+    assert quiet.get("/api/fleet")["kwp_total"] == 30.0
+
+
 def test_the_sheet_has_modules_and_the_tilt_of_its_sites(quiet: Quiet) -> None:
     written = quiet.send("PATCH", f"/api/places/{BARN}", {"modules": "20 × 400 W", "tilt": 35.0})
     assert (written["modules"], written["tilt"]) == ("20 × 400 W", 35.0)

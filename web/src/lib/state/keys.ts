@@ -13,7 +13,8 @@ export const keys = {
   place: (id: number) => ['places', id] as const,
   notes: (id: number) => ['places', id, 'notes'] as const,
   assignees: () => ['places', 'assignees'] as const,
-  proposals: () => ['places', 'proposals'] as const,
+  /** Apart from the places: they take the server a while, and not every event changes them. */
+  proposals: () => ['proposals'] as const,
   accounts: () => ['accounts'] as const,
   budget: (id: number) => ['accounts', id, 'budget'] as const,
   vendors: () => ['vendors'] as const,

@@ -113,7 +113,11 @@ export class Places {
   split(from: Place, site: Schemas['PlaceSite']): Promise<boolean> {
     return this.#act(messages.places.wasSplit(site.name, from.name), async () => {
       await moveSite(site.id, { place: null });
-      return () => moveSite(site.id, { place: from.id, role: site.role });
+      return async () => {
+        await moveSite(site.id, { place: from.id, role: site.role });
+        // The split may have made another one the one that counts.
+        for (const { id, role } of from.sites) await moveSite(id, { role });
+      };
     });
   }
 
@@ -158,7 +162,7 @@ export class Places {
 }
 
 async function renew(): Promise<void> {
-  for (const key of [keys.sites(), keys.fleet(), ['site'], keys.alerts()]) {
+  for (const key of [keys.sites(), keys.fleet(), ['site'], keys.alerts(), keys.proposals()]) {
     void session.queries.invalidateQueries({ queryKey: key });
   }
   await session.queries.invalidateQueries({ queryKey: keys.places() });
