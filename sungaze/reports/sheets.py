@@ -41,6 +41,9 @@ _NAMES: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 
+_FORMULA: Final = re.compile(r"'*([=@]|[+-](?![\d\s()./-]*\Z))")
+
+
 class SheetError(UserError):
     """A file that cannot be read as a sheet."""
 
@@ -91,7 +94,7 @@ def write_sheets(places: Iterable[Kept], *, empty: bool = False) -> str:
     for place in places:
         key = (str(place.id), place.name, place.vendor_site_ids[0] if place.vendor_site_ids else "")
         values = [] if empty else [place.values.get(f, "") for f in FIELDS] + [place.told.get(f, "") for f in TOLD]
-        writer.writerow([*key, *(values or [""] * len(FIELDS))])
+        writer.writerow([_guarded(cell) for cell in (*key, *(values or [""] * len(FIELDS)))])
     return out.getvalue()
 
 
@@ -120,7 +123,7 @@ def read_sheets(text: str, places: Sequence[Kept]) -> Reading:
     for number, cells in rows[1:]:
         if not any(cell.strip() for cell in cells):
             continue
-        given = {column: cell.strip() for column, cell in zip(columns, cells, strict=False) if column}
+        given = {column: _bare(cell.strip()) for column, cell in zip(columns, cells, strict=False) if column}
         surplus = any(cell.strip() for cell in cells[len(columns) :])
         line = _line(number, given, finder, surplus)
         if line.place_id is not None and line.place_id in seen and not line.problem:
@@ -133,6 +136,15 @@ def read_sheets(text: str, places: Sequence[Kept]) -> Reading:
     ignored = tuple(cell.strip() for cell, column in zip(rows[0][1], columns, strict=True) if not column and cell)
     mark = hashlib.sha256(msgspec.json.encode([(line.place_id, line.changes) for line in lines if line.changes]))
     return Reading(tuple(lines), ignored, mark.hexdigest()[:32])
+
+
+def _guarded(text: str) -> str:
+    """The text so that a spreadsheet does not reckon it as a formula: vendors' names are in here. Phones stay."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _bare(text: str) -> str:
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def _rows(text: str) -> list[tuple[int, list[str]]]:
