@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from sungaze import clock
-from sungaze.api.shapes import FleetOut, PlaceRef, SiteOut, YesterdayOut
+from sungaze.api.shapes import CareOut, FleetOut, PlaceRef, SiteOut, YesterdayOut
+from sungaze.checks.care import SiteState, Snooze, fingerprint, is_snoozed
 from sungaze.checks.freshness import Facts, Habit, judge, status_word
 from sungaze.checks.loss import DayFacts, loss_of
 from sungaze.jobs.events import Events
@@ -23,6 +24,7 @@ from sungaze.jobs.judge import Seen
 from sungaze.model import DAY_S, Communication, Freshness, SiteStatus
 from sungaze.store import Store
 from sungaze.store.alerts import Standing
+from sungaze.store.care import CareRow
 from sungaze.store.fleet import AccountRow, SiteRow
 from sungaze.vendors import connectors
 from sungaze.vendors._contract import Vendor
@@ -34,6 +36,10 @@ OLDEST_S: Final = 30.0
 QUARTER_S: Final = 900
 _URGENT: Final = {SiteStatus.FAULT: 0, SiteStatus.OFFLINE: 1, SiteStatus.WARNING: 3}
 _BY_FRESHNESS: Final = {"stale": 2, "never": 4, "late": 5, "fresh": 6, "asleep": 7}
+
+
+NO_CARE: Final = CareOut(snoozed=False, snoozed_until=None, until_change=False, waiting_on=None, assignee=None, notes=0)
+"""Of a place that nobody wrote anything about; never changed in place."""
 
 
 class Newest(msgspec.Struct, frozen=True):
@@ -142,8 +148,39 @@ class Board:
 
     def build(self, only: Iterable[int] | None, *, archived: bool = False) -> list[SiteOut]:
         """The rows of these sites, or of all."""
-        store, now = self._store, self._now()
         ids = None if only is None else set(only)
+        rows = self._rows_of(ids, archived)
+        places = None if ids is None else {row.place.id for row in rows}
+        care = self.care(places, rows if ids is None else None)
+        for row in rows:
+            row.care = care.get(row.place.id, NO_CARE)
+            row.needs_you = row.needs_you and not row.care.snoozed
+        return rows
+
+    def care(self, places: Iterable[int] | None, rows: list[SiteOut] | None = None) -> dict[int, CareOut]:
+        """The care of these places, or of all, judged now; `rows` are those of the whole fleet where they are known."""
+        now, kept = self._now(), self._store.care.of_places(places)
+        watched = [place for place, row in kept.items() if row.snoozed_state is not None]
+        states = self.states(watched, rows) if watched else {}
+        return {place: _care(row, states.get(place, ("", None)), now) for place, row in kept.items()}
+
+    def states(self, places: Iterable[int], rows: list[SiteOut] | None = None) -> dict[int, tuple[str, int | None]]:
+        """The state of each of these places as a snooze until a change sees it, and when an alarm of it last ended."""
+        wanted = set(places)
+        if rows is None:
+            rows = self._rows_of({s.id for s in self._store.fleet.sites() if s.place_id in wanted}, archived=False)
+        mine = [row for row in rows if row.place.id in wanted]
+        lives = self._store.alerts.lives(row.id for row in mine)
+        found: dict[int, tuple[list[SiteState], int]] = {}
+        for row in mine:
+            alerts, ended = lives.get(row.id, ([], None))
+            sites, last = found.setdefault(row.place.id, ([], 0))
+            sites.append(SiteState(row.id, row.status, row.reason_code == "account", alerts))
+            found[row.place.id] = (sites, max(last, ended or 0))
+        return {place: (fingerprint(sites), last or None) for place, (sites, last) in found.items()}
+
+    def _rows_of(self, ids: set[int] | None, archived: bool) -> list[SiteOut]:
+        store, now = self._store, self._now()
         sites = store.fleet.sites(ids, archived=archived)
         vendors = {vendor_id: c.vendor for vendor_id, c in connectors().items()}
         newest = self._newest(sites, vendors, now, whole=ids is None)
@@ -249,7 +286,12 @@ class Board:
 
 
 def urgency(row: SiteOut) -> tuple[int, float, float, str]:
-    """The order of a list that has the worst first: lost production by what it costs, then who is not heard."""
+    """The order of a list that has the worst first: lost production by what it costs, then who is not heard.
+
+    A snoozed place stands with the healthy ones.
+    """
+    if row.care.snoozed:
+        return (9, 0.0, -(row.peak_power_kw or 0), row.name)
     status = SiteStatus(row.status)
     first = _URGENT.get(status, 9) if row.needs_you else 9
     by = min(first, _BY_FRESHNESS[row.freshness] + (0 if row.needs_you else 3))
@@ -340,6 +382,21 @@ def _row(
         loss_basis="",
         tags=list(site.tags),
         customer=site.customer,
+        care=NO_CARE,
+    )
+
+
+def _care(row: CareRow, state: tuple[str, int | None], now: float) -> CareOut:
+    snoozed = row.snoozed_at is not None and is_snoozed(
+        Snooze(row.snoozed_at, row.snoozed_until, row.snoozed_state), *state, now
+    )
+    return CareOut(
+        snoozed=snoozed,
+        snoozed_until=row.snoozed_until if snoozed else None,
+        until_change=snoozed and row.snoozed_until is None,
+        waiting_on=row.waiting_on,
+        assignee=row.assignee,
+        notes=row.notes,
     )
 
 

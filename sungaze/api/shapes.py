@@ -301,8 +301,23 @@ class PlaceRef(msgspec.Struct):
     role: str
 
 
+class CareOut(msgspec.Struct, kw_only=True):
+    """What people do about a place. `snoozed` holds at the moment of the answer, until the instant `snoozed_until` or,
+    with `until_change`, until its status or its alarms change; `notes` counts them.
+
+    `waiting_on` is one of customer, parts, rma, utility.
+    """
+
+    snoozed: bool
+    snoozed_until: int | None
+    until_change: bool
+    waiting_on: str | None
+    assignee: str | None
+    notes: int
+
+
 class SiteOut(msgspec.Struct, kw_only=True):
-    """A site as a list shows it.
+    """A site as a list shows it. One of a snoozed place does not need the user; its status and alarms stay.
 
     `freshness` is one of never, stale, asleep, late, fresh; `freshness_reason` says why in words. `power_w` is the
     newest mean of `power_interval_s` seconds starting at `measured_at`. `energy_today_wh` counts from the site's local
@@ -343,6 +358,7 @@ class SiteOut(msgspec.Struct, kw_only=True):
     loss_basis: str
     tags: list[str]
     customer: str | None
+    care: CareOut
 
 
 class SiteList(msgspec.Struct):
@@ -494,11 +510,16 @@ class PlaceSite(msgspec.Struct):
     id: int
     name: str
     vendor: str
+    vendor_site_id: str
     role: str
+    peak_power_kw: float | None
 
 
 class PlaceOut(msgspec.Struct, kw_only=True):
-    """A roof or a plant: the user's sheet, and the sites that look at it. `peak_power_kw` counts each roof once."""
+    """A roof or a plant: the user's sheet, and the sites that look at it. `peak_power_kw` counts each roof once.
+
+    `tilt` is that of its sites, null where they differ.
+    """
 
     id: int
     name: str
@@ -512,7 +533,10 @@ class PlaceOut(msgspec.Struct, kw_only=True):
     permission_to_operate_on: str | None
     warranty: str | None
     notes: str | None
+    modules: str | None
     peak_power_kw: float | None
+    tilt: float | None
+    care: CareOut
     sites: list[PlaceSite]
 
 
@@ -533,6 +557,92 @@ class PlacePatch(msgspec.Struct, forbid_unknown_fields=True):
     permission_to_operate_on: str | msgspec.UnsetType | None = msgspec.UNSET
     warranty: str | msgspec.UnsetType | None = msgspec.UNSET
     notes: str | msgspec.UnsetType | None = msgspec.UNSET
+    modules: str | msgspec.UnsetType | None = msgspec.UNSET
+    tilt: float | msgspec.UnsetType | None = msgspec.UNSET
+    """Of each of its sites."""
+
+
+class CarePatch(msgspec.Struct, forbid_unknown_fields=True):
+    """What the user says of a place's care; a null empties a line.
+
+    `snooze` is a date, at whose local midnight it ends, or `change`; null ends it now.
+    """
+
+    snooze: str | msgspec.UnsetType | None = msgspec.UNSET
+    waiting_on: str | msgspec.UnsetType | None = msgspec.UNSET
+    assignee: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class AssigneeList(msgspec.Struct):
+    """Every name that a place was given to, now or before."""
+
+    items: list[str]
+
+
+class NoteIn(msgspec.Struct, forbid_unknown_fields=True):
+    """A note; `at` null is now."""
+
+    text: str
+    author: str = ""
+    at: int | None = None
+
+
+class NotePatch(msgspec.Struct, forbid_unknown_fields=True):
+    """A note's other text; its time stays."""
+
+    text: str
+
+
+class NoteOut(msgspec.Struct):
+    """A note of a place."""
+
+    id: int
+    place_id: int
+    at: int
+    text: str
+    author: str
+
+
+class NoteList(msgspec.Struct):
+    """The notes of a place, the newest first."""
+
+    items: list[NoteOut]
+
+
+class ImportIn(msgspec.Struct, forbid_unknown_fields=True):
+    """A CSV of sheets. Without `apply` nothing is written; `mark` is that of the preview that is to be written."""
+
+    csv: str
+    apply: bool = False
+    mark: str | None = None
+
+
+class ImportChange(msgspec.Struct):
+    """A field of a place and what becomes of it; null is empty."""
+
+    field: str
+    before: str | None
+    after: str
+
+
+class ImportLine(msgspec.Struct):
+    """A line of the file by its number: the place it is of and what it changes, or in `problem` why nothing."""
+
+    line: int
+    key: str
+    place_id: int | None
+    place: str | None
+    changes: list[ImportChange]
+    problem: str
+
+
+class ImportOut(msgspec.Struct):
+    """What a CSV changes or, with `applied`, has changed; `ignored` names columns that are not read."""
+
+    lines: list[ImportLine]
+    ignored: list[str]
+    mark: str
+    applied: bool
 
 
 class MergeIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -548,6 +658,14 @@ class ProposalOut(msgspec.Struct):
     sites: list[PlaceSite]
     places: list[int]
     evidence: list[str]
+    dismissed: bool
+
+
+class DismissIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Two sites that are not one roof or, with `dismissed` false, may be after all."""
+
+    sites: list[int]
+    dismissed: bool = True
 
 
 class ProposalList(msgspec.Struct):
@@ -559,15 +677,23 @@ class ProposalList(msgspec.Struct):
 class AlertOut(msgspec.Struct, kw_only=True):
     """An alarm of a site or of an account, a vendor's or Sungaze's own. It goes on while `resolved_at` is null.
 
-    `severity` is one of info, warning, error, critical; `status` one of open, acknowledged, resolved; `device_id` 0 is
-    the site itself.
+    `severity` is one of info, warning, error, critical; `status` one of open, acknowledged, resolved; `source` is
+    vendor or sungaze; `device_id` 0 is the site itself; `timezone` is the site's.
     """
 
     id: int
     site_id: int | None
     site_name: str | None
+    place_id: int | None
+    place_name: str | None
     account_id: int | None
+    account_label: str | None
+    vendor: str
+    timezone: str | None
     device_id: int
+    device_name: str | None
+    device_serial: str | None
+    device_type: str | None
     timestamp: int
     severity: str
     code: str
@@ -583,6 +709,13 @@ class AlertList(msgspec.Struct):
 
     items: list[AlertOut]
     total: int
+
+
+class AcknowledgeIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Alarms that were seen or, with `seen` false, are to count as not seen."""
+
+    alerts: list[int]
+    seen: bool = True
 
 
 class FleetOut(msgspec.Struct):

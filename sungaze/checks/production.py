@@ -110,7 +110,10 @@ def _nothing(facts: Facts) -> list[Finding] | None:
     found = []
     if newest - since >= ZERO_S:
         hours = (newest - since) / 3_600
-        said = f"It has given nothing for {hours:.1f} h of full daylight, and it does report."
+        said = (
+            f"It has given nothing for {hours:.1f} h of full daylight (under {NOTHING_SHARE:.1%} of its "
+            f"{facts.peak_w / 1000:.3g} kW), and it does report."
+        )
         found.append(Finding(code=ZERO, severity=Severity.ERROR, evidence=said, since=since))
     around = sorted(facts.neighbours)
     middle = around[len(around) // 2] if around else 0.0
@@ -128,7 +131,8 @@ def _devices(facts: Facts) -> list[Finding] | None:
     behind = {key: at for key, at in facts.devices.items() if _daylight_min(facts, at, newest) > DEVICE_SILENT_MIN}
     if len(behind) > MOST_DEVICES * len(facts.devices):
         return None
-    said = "It has reported nothing since then, while its neighbours on the same roof do."
+    others = len(facts.devices) - len(behind)
+    said = f"It has reported nothing since then, while {others} of {len(facts.devices)} on the same roof do."
     return [
         Finding(code=DEVICE_SILENT, severity=Severity.WARNING, evidence=said, since=at, vendor_device_id=key)
         for key, at in sorted(behind.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sungaze.store.alerts import Alerts
+from sungaze.store.care import Care
 from sungaze.store.database import Database
 from sungaze.store.fleet import Fleet
 from sungaze.store.ledger import Ledger
@@ -28,6 +29,7 @@ class Store:
         self.work = Work(self.database)
         self.alerts = Alerts(self.database)
         self.places = Places(self.database)
+        self.care = Care(self.database)
         self.raw = RawAnswers(self.database)
         self.messages = Messages(self.database)
         self.memory = Memory(self.database)

@@ -17,7 +17,15 @@ VENDOR: Final = "vendor"
 OWN: Final = "sungaze"
 _COLUMNS: Final = (
     "alert.id, alert.site_id, alert.account_id, alert.device_id, alert.timestamp, alert.severity, alert.code, "
-    "alert.description, alert.status, alert.vendor_alert_id, alert.source, alert.resolved_at, alert.acknowledged_at"
+    "alert.description, alert.status, alert.vendor_alert_id, alert.source, alert.resolved_at, alert.acknowledged_at, "
+    "COALESCE(site.vendor, account.vendor) AS vendor, COALESCE(site.user_alias, site.name) AS site_name, "
+    "COALESCE(site.user_timezone, site.timezone) AS timezone, site.place_id, place.name AS place_name, "
+    "account.label AS account_label, device.name AS device_name, device.serial_number AS device_serial, "
+    "device.device_type"
+)
+_FROM: Final = (
+    "FROM alert LEFT JOIN site ON site.id = alert.site_id LEFT JOIN account ON account.id = alert.account_id "
+    "LEFT JOIN place ON place.id = site.place_id LEFT JOIN device ON device.id = alert.device_id"
 )
 _SEVERITIES: Final = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO)
 _RANK: Final = "CASE severity WHEN 'critical' THEN 0 WHEN 'error' THEN 1 WHEN 'warning' THEN 2 ELSE 3 END"
@@ -37,8 +45,8 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One alarm, of a site or of an account. `vendor_alert_id` is the key within it and its source; `device_id` 0 is
-    the site itself.
+    """One alarm, of a site or of an account, and what it is of by name. `vendor_alert_id` is the key within it and its
+    source; `device_id` 0 is the site itself; `timezone` is the site's.
     """
 
     id: int
@@ -54,6 +62,15 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     resolved_at: int | None
     acknowledged_at: int | None
+    vendor: str
+    site_name: str | None
+    timezone: str | None
+    place_id: int | None
+    place_name: str | None
+    account_label: str | None
+    device_name: str | None
+    device_serial: str | None
+    device_type: str | None
 
 
 class Alerts:
@@ -132,41 +149,67 @@ class Alerts:
 
     def acknowledge(self, alert_id: int, now: float) -> AlertRow:
         """The alarm, seen by the user; it stays until it is resolved. Raises NotFound."""
+        return self.acknowledge_all([alert_id], True, now)[0]
+
+    def acknowledge_all(self, alert_ids: Iterable[int], seen: bool, now: float) -> list[AlertRow]:
+        """These alarms, seen by the user or, with `seen` false, not; a resolved one stays as it is.
+
+        Raises NotFound where one of them is not there; nothing was changed then.
+        """
+        ids = list(dict.fromkeys(alert_ids))
+        before, after = AlertStatus.OPEN.value, AlertStatus.ACKNOWLEDGED.value
+        if not seen:
+            before, after = after, before
         with self._db.transaction(durable=True):
-            row = self.alert(alert_id)
-            if row.status == AlertStatus.OPEN:
-                self._db.execute(
-                    "UPDATE alert SET status = 'acknowledged', acknowledged_at = ? WHERE id = ?", (int(now), alert_id)
-                )
-        return self.alert(alert_id)
+            for alert_id in ids:
+                self.alert(alert_id)
+            self._db.executemany(
+                "UPDATE alert SET status = ?, acknowledged_at = ? WHERE id = ? AND status = ?",
+                [(after, int(now) if seen else None, alert_id, before) for alert_id in ids],
+            )
+        return [self.alert(alert_id) for alert_id in ids]
 
     def alert(self, alert_id: int) -> AlertRow:
         """One alarm. Raises NotFound."""
-        for row in self._db.dicts(f"SELECT {_COLUMNS} FROM alert WHERE id = ?", (alert_id,)):
+        for row in self._db.dicts(f"SELECT {_COLUMNS} {_FROM} WHERE alert.id = ?", (alert_id,)):
             return msgspec.convert(row, AlertRow)
         raise NotFound("There is no such alert.")
 
     def alerts(
-        self, *, site_id: int | None = None, going_on: bool | None = None, limit: int = 100, offset: int = 0
+        self,
+        *,
+        site_id: int | None = None,
+        going_on: bool | None = None,
+        acknowledged: bool | None = None,
+        severity: str | None = None,
+        source: str | None = None,
+        vendor: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
     ) -> tuple[list[AlertRow], int]:
         """A page of alarms, and of how many: those that go on first, among them the worst and the newest first.
 
         Without a site those of archived sites and of accounts that were disconnected are left out.
         """
         where = ["site.archived_at IS NULL AND account.removed_at IS NULL"]
-        parameters: list[int] = []
+        parameters: list[int | str] = []
         if site_id is not None:
             where = ["alert.site_id = ?"]
             parameters.append(site_id)
         if going_on is not None:
             where.append("alert.resolved_at IS NULL" if going_on else "alert.resolved_at IS NOT NULL")
-        source = (
-            "FROM alert LEFT JOIN site ON site.id = alert.site_id LEFT JOIN account ON account.id = alert.account_id "
-            f"WHERE {' AND '.join(where)}"
-        )
-        total = int(self._db.scalar(f"SELECT count(*) {source}", parameters))
+        if acknowledged is not None:
+            where.append(f"alert.status {'=' if acknowledged else '<>'} 'acknowledged'")
+        for column, value in (
+            ("alert.severity", severity), ("alert.source", source), ("COALESCE(site.vendor, account.vendor)", vendor)
+        ):  # fmt: skip
+            if value is not None:
+                where.append(f"{column} = ?")
+                parameters.append(value)
+        among = f"{_FROM} WHERE {' AND '.join(where)}"
+        total = int(self._db.scalar(f"SELECT count(*) {among}", parameters))
         rows = self._db.dicts(
-            f"SELECT {_COLUMNS} {source} ORDER BY alert.resolved_at IS NOT NULL, {_RANK}, alert.timestamp DESC, "
+            f"SELECT {_COLUMNS} {among} ORDER BY alert.resolved_at IS NOT NULL, {_RANK}, alert.timestamp DESC, "
             "alert.id LIMIT ? OFFSET ?",
             (*parameters, limit, offset),
         )
@@ -187,6 +230,21 @@ class Alerts:
             )
             for row in rows
         ]  # fmt: skip
+
+    def lives(self, sites: Iterable[int]) -> dict[int, tuple[list[int], int | None]]:
+        """Of each of these sites that has alarms: the ids of those that go on, and when the newest to end did so."""
+        found: dict[int, tuple[list[int], int | None]] = {}
+        for site_id, alert_id, resolved in self._db.rows(
+            "SELECT site_id, id, resolved_at FROM alert WHERE "
+            f"site_id IN ({','.join(map(str, map(int, sites)))}) ORDER BY id"
+        ):
+            going_on, ended = found.get(site_id, ([], None))
+            if resolved is None:
+                going_on.append(alert_id)
+            else:
+                ended = max(resolved, ended or resolved)
+            found[site_id] = (going_on, ended)
+        return found
 
     def standings(self, sites: Iterable[int] | None = None) -> dict[int, Standing]:
         """How the alarms of each site, or of each of these, stand; a site without one that goes on is left out."""

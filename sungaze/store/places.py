@@ -9,13 +9,16 @@ import msgspec
 
 from sungaze.errors import NotFound
 from sungaze.model import Role
+from sungaze.store.care import CARE
 from sungaze.store.database import Database
-from sungaze.store.tables import Flip, Place, Site
+from sungaze.store.tables import Flip, Note, Place, Site
 
 SHEET: Final = (
     "name", "address", "latitude", "longitude", "timezone", "customer", "phone", "reference",
-    "permission_to_operate_on", "warranty", "notes",
+    "permission_to_operate_on", "warranty", "notes", "modules",
 )  # fmt: skip
+WRITTEN: Final = ("customer", "phone", "reference", "permission_to_operate_on", "warranty", "notes", "modules")
+"""The lines that only the user writes."""
 _COLUMNS: Final = ", ".join(("id", *SHEET))
 
 
@@ -34,6 +37,7 @@ class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
     permission_to_operate_on: str | None
     warranty: str | None
     notes: str | None
+    modules: str | None
     sites: tuple[tuple[int, str], ...] = ()
 
 
@@ -68,8 +72,9 @@ class Places:
                 Place.update(**values).where(Place.id == place_id).execute(self._db.peewee)
 
     def merge(self, place_id: int, other_id: int, role: Role, now: float) -> None:
-        """Bring all sites of another place here, in one role; what its sheet had and this one lacks comes along.
+        """Bring all sites of another place here, in one role, and all that was written of it.
 
+        What its sheet had and this one lacks comes along; where both say something, the other's lines become a note.
         Raises NotFound.
         """
         with self._db.transaction(durable=True):
@@ -78,9 +83,7 @@ class Places:
                 return
             for site_id, _ in other.sites:
                 self._put(site_id, here.id, role, now)
-            lacking = {name: getattr(other, name) for name in SHEET if getattr(here, name) is None}
-            self.change(here.id, {name: value for name, value in lacking.items() if value is not None})
-            Place.delete().where(Place.id == other.id).execute(self._db.peewee)
+            self._carry(here, other, now)
 
     def put_site(self, site_id: int, place_id: int | None, role: Role, now: float) -> int:
         """The place that a site now belongs to: the one named, or with None one of its own. Raises NotFound."""
@@ -91,14 +94,62 @@ class Places:
             if row is None:
                 raise NotFound("There is no such site.")
             before, name, timezone = row
-            if place_id is None:
+            if place_id is None and len(self.place(before).sites) == 1:
+                # It has a place of its own already, with all that was written of it.
+                place_id = before
+            elif place_id is None:
                 place_id = int(Place.insert(name=name, timezone=timezone).execute(self._db.peewee))
             else:
                 self.place(place_id)
             self._put(site_id, place_id, role, now)
-            if before != place_id and not self.place(before).sites and self._is_blank(before):
-                Place.delete().where(Place.id == before).execute(self._db.peewee)
+            left = self.place(before)
+            if before != place_id and not left.sites:
+                self._carry(self.place(place_id), left, now)
+            elif all(other == Role.SAME_GENERATION for _, other in left.sites):
+                # What they were another view of has left: the first of them counts from now on.
+                self._put(left.sites[0][0], before, Role.GENERATION, now)
         return place_id
+
+    def dismissed(self) -> set[tuple[int, int]]:
+        """The pairs of sites of which the user said that they are not one roof, the lower id first."""
+        rows = self._db.rows("SELECT name FROM meta WHERE name LIKE 'apart:%'")
+        pairs = (name.split(":")[1:] for (name,) in rows)
+        return {(int(first), int(second)) for first, second in pairs}
+
+    def dismiss(self, first: int, second: int, dismissed: bool, now: float) -> None:
+        """Keep that two sites are not one roof, or forget it."""
+        name = f"apart:{min(first, second)}:{max(first, second)}"
+        with self._db.transaction(durable=True):
+            if dismissed:
+                self._db.execute(
+                    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, str(int(now)))
+                )
+            else:
+                self._db.execute("DELETE FROM meta WHERE name = ?", (name,))
+
+    def _carry(self, here: PlaceRow, other: PlaceRow, now: float) -> None:
+        """Bring what was written of a place to another one, and take it away: its last site has left."""
+        lacking = {name: getattr(other, name) for name in SHEET if getattr(here, name) is None}
+        self.change(here.id, {name: value for name, value in lacking.items() if value is not None})
+        differing = [
+            f"{name.replace('_', ' ')}: {getattr(other, name)}"
+            for name in WRITTEN
+            if None not in {getattr(here, name), getattr(other, name)} and getattr(here, name) != getattr(other, name)
+        ]
+        columns = ", ".join(CARE)
+        mine, theirs = (
+            dict(zip(CARE, self._db.row(f"SELECT {columns} FROM place WHERE id = ?", (row.id,)) or (), strict=True))
+            for row in (here, other)
+        )
+        care = {name: theirs[name] for name in ("assignee", "waiting_on") if mine[name] is None}
+        if mine["snoozed_at"] is None:
+            care |= {name: theirs[name] for name in ("snoozed_at", "snoozed_until", "snoozed_state")}
+        Place.update(**care).where(Place.id == here.id).execute(self._db.peewee)
+        Note.update(place_id=here.id).where(Note.place_id == other.id).execute(self._db.peewee)
+        if differing:
+            text = "\n".join([f"Merged with “{other.name}”, whose sheet said:", *differing])
+            Note.insert(place_id=here.id, at=int(now), text=text).execute(self._db.peewee)
+        Place.delete().where(Place.id == other.id).execute(self._db.peewee)
 
     def _put(self, site_id: int, place_id: int, role: Role, now: float) -> None:
         before = self._db.row("SELECT place_id, role FROM site WHERE id = ?", (site_id,))
@@ -109,11 +160,6 @@ class Places:
             at=int(now), subject="site", subject_id=site_id, what="place", before=repr(before),
             after=repr((place_id, role.value)), reason="set by the user",
         ).execute(self._db.peewee)  # fmt: skip
-
-    def _is_blank(self, place_id: int) -> bool:
-        """Whether the user wrote nothing on a place's sheet, so that it may go with its last site."""
-        place = self.place(place_id)
-        return not any((place.customer, place.phone, place.reference, place.warranty, place.notes))
 
 
 def _row(row: Mapping[str, Any], sites: list[tuple[int, str]]) -> PlaceRow:

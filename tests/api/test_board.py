@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sungaze.api.board import fleet_figures
+from sungaze.api.board import NO_CARE, fleet_figures
 from sungaze.api.shapes import PlaceRef, SiteOut
 
 QUARTER = 1_780_336_800
@@ -17,7 +17,7 @@ ROW = SiteOut(
     last_report_at=QUARTER + 1_000, next_look_at=None, energy_today_wh=5_000.0, energy_yesterday_wh=20_000.0,
     yield_yesterday_kwh_per_kwp=2.0, timezone="UTC", address="", place=PlaceRef(0, "Roof", "generation"),
     alerts=0, needs_you=False, archived=False, trouble="", trouble_since=None, loss_wh_per_day=None, loss_basis="",
-    tags=[], customer=None,
+    tags=[], customer=None, care=NO_CARE,
 )  # fmt: skip
 
 

@@ -3,6 +3,9 @@ export type Tab = 'overview' | 'panels';
 export type Page =
   | { name: 'fleet' }
   | { name: 'site'; id: number; tab: Tab }
+  | { name: 'alerts' }
+  | { name: 'places' }
+  | { name: 'place'; id: number }
   | { name: 'accounts' }
   | { name: 'connect' }
   | { name: 'work' }
@@ -27,6 +30,9 @@ export function parseRoute(hash: string): Route {
 function pageOf(parts: string[]): Page {
   const [first, second, third] = parts;
   if (first === undefined) return { name: 'fleet' };
+  if (first === 'places' && second === undefined) return { name: 'places' };
+  if (first === 'places' && /^\d{1,15}$/.test(second ?? '') && third === undefined) return { name: 'place', id: Number(second) };
+  if (first === 'alerts' && second === undefined) return { name: 'alerts' };
   if (first === 'accounts' && second === undefined) return { name: 'accounts' };
   if (second === undefined && (first === 'work' || first === 'settings' || first === 'about')) return { name: first };
   if (first === 'accounts' && second === 'connect' && third === undefined) return { name: 'connect' };
@@ -51,6 +57,12 @@ function pathOf(page: Page): string {
   switch (page.name) {
     case 'site':
       return `/sites/${page.id}${page.tab === 'panels' ? '/panels' : ''}`;
+    case 'places':
+      return '/places';
+    case 'place':
+      return `/places/${page.id}`;
+    case 'alerts':
+      return '/alerts';
     case 'accounts':
     case 'work':
     case 'settings':

@@ -36,6 +36,7 @@ export function aSite(changes: Partial<Site> = {}): Site {
     loss_basis: '',
     tags: [],
     customer: null,
+    care: { snoozed: false, snoozed_until: null, until_change: false, waiting_on: null, assignee: null, notes: 0 },
     ...changes,
   };
 }

@@ -11,6 +11,7 @@ export type Series = Schemas['SeriesOut'];
 export type Layout = Schemas['LayoutOut'];
 export type Cell = Schemas['CellOut'];
 export type Device = Schemas['DeviceOut'];
+export type Alert = Schemas['AlertOut'];
 export type Quota = Schemas['QuotaOut'];
 
 /** The typed client. Its `fetch` is looked up at each call, so that tests can stand in for the server. */

@@ -177,6 +177,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alerts/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** AcknowledgeAlerts */
+        post: operations["acknowledgeAlerts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/alerts/{alert_id}/acknowledge": {
         parameters: {
             query?: never;
@@ -186,9 +203,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** AcknowledgeAlert */
+        /** Asynccallable */
         post: operations["acknowledgeAlert"];
-        delete?: never;
+        /** TakeBackAlert */
+        delete: operations["takeBackAlert"];
         options?: never;
         head?: never;
         patch?: never;
@@ -313,6 +331,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/notes/{note_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** DeleteNote */
+        delete: operations["deleteNote"];
+        options?: never;
+        head?: never;
+        /** Asynccallable */
+        patch: operations["updateNote"];
+        trace?: never;
+    };
     "/api/places": {
         parameters: {
             query?: never;
@@ -324,6 +360,57 @@ export interface paths {
         get: operations["listPlaces"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/places/assignees": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListAssignees */
+        get: operations["listAssignees"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/places/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ExportPlaces */
+        get: operations["exportPlaces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/places/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** ImportPlaces */
+        post: operations["importPlaces"];
         delete?: never;
         options?: never;
         head?: never;
@@ -347,7 +434,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/places/proposals/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** DismissProposal */
+        post: operations["dismissProposal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/places/{place_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Asynccallable */
+        get: operations["getPlace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** UpdatePlace */
+        patch: operations["updatePlace"];
+        trace?: never;
+    };
+    "/api/places/{place_id}/care": {
         parameters: {
             query?: never;
             header?: never;
@@ -360,8 +482,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** UpdatePlace */
-        patch: operations["updatePlace"];
+        /** UpdateCare */
+        patch: operations["updateCare"];
         trace?: never;
     };
     "/api/places/{place_id}/merge": {
@@ -375,6 +497,24 @@ export interface paths {
         put?: never;
         /** MergePlaces */
         post: operations["mergePlaces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/places/{place_id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Asynccallable */
+        get: operations["listNotes"];
+        put?: never;
+        /** AddNote */
+        post: operations["addNote"];
         delete?: never;
         options?: never;
         head?: never;
@@ -610,6 +750,12 @@ export interface components {
             label?: string | null;
             paused?: boolean | null;
         };
+        /** AcknowledgeIn */
+        AcknowledgeIn: {
+            alerts: number[];
+            /** @default true */
+            seen: boolean;
+        };
         /** AlertList */
         AlertList: {
             items: components["schemas"]["AlertOut"][];
@@ -618,11 +764,17 @@ export interface components {
         /** AlertOut */
         AlertOut: {
             account_id: number | null;
+            account_label: string | null;
             acknowledged_at: number | null;
             code: string;
             description: string;
             device_id: number;
+            device_name: string | null;
+            device_serial: string | null;
+            device_type: string | null;
             id: number;
+            place_id: number | null;
+            place_name: string | null;
             resolved_at: number | null;
             severity: string;
             site_id: number | null;
@@ -630,6 +782,8 @@ export interface components {
             source: string;
             status: string;
             timestamp: number;
+            timezone: string | null;
+            vendor: string;
         };
         /** ArchiveList */
         ArchiveList: {
@@ -644,6 +798,10 @@ export interface components {
             name: string;
             samples: number;
             vendor: string;
+        };
+        /** AssigneeList */
+        AssigneeList: {
+            items: string[];
         };
         /** BackfillCost */
         BackfillCost: {
@@ -683,6 +841,21 @@ export interface components {
             sites: number;
             stretch: number;
             wanted_per_day: number;
+        };
+        /** CareOut */
+        CareOut: {
+            assignee: string | null;
+            notes: number;
+            snoozed: boolean;
+            snoozed_until: number | null;
+            until_change: boolean;
+            waiting_on: string | null;
+        };
+        /** CarePatch */
+        CarePatch: {
+            assignee?: string | null;
+            snooze?: string | null;
+            waiting_on?: string | null;
         };
         /** CellOut */
         CellOut: {
@@ -756,6 +929,12 @@ export interface components {
             status: string;
             vendor_device_id: string;
         };
+        /** DismissIn */
+        DismissIn: {
+            /** @default true */
+            dismissed: boolean;
+            sites: number[];
+        };
         /** FieldOut */
         FieldOut: {
             help: string;
@@ -823,6 +1002,35 @@ export interface components {
             status: string;
             version: string;
         };
+        /** ImportChange */
+        ImportChange: {
+            after: string;
+            before: string | null;
+            field: string;
+        };
+        /** ImportIn */
+        ImportIn: {
+            /** @default false */
+            apply: boolean;
+            csv: string;
+            mark?: string | null;
+        };
+        /** ImportLine */
+        ImportLine: {
+            changes: components["schemas"]["ImportChange"][];
+            key: string;
+            line: number;
+            place: string | null;
+            place_id: number | null;
+            problem: string;
+        };
+        /** ImportOut */
+        ImportOut: {
+            applied: boolean;
+            ignored: string[];
+            lines: components["schemas"]["ImportLine"][];
+            mark: string;
+        };
         /** LayoutOut */
         LayoutOut: {
             at: number;
@@ -876,6 +1084,29 @@ export interface components {
             site: boolean;
             unit: string;
         };
+        /** NoteIn */
+        NoteIn: {
+            at?: number | null;
+            /** @default  */
+            author: string;
+            text: string;
+        };
+        /** NoteList */
+        NoteList: {
+            items: components["schemas"]["NoteOut"][];
+        };
+        /** NoteOut */
+        NoteOut: {
+            at: number;
+            author: string;
+            id: number;
+            place_id: number;
+            text: string;
+        };
+        /** NotePatch */
+        NotePatch: {
+            text: string;
+        };
         /** PackageOut */
         PackageOut: {
             licence: string;
@@ -890,10 +1121,12 @@ export interface components {
         /** PlaceOut */
         PlaceOut: {
             address: string | null;
+            care: components["schemas"]["CareOut"];
             customer: string | null;
             id: number;
             latitude: number | null;
             longitude: number | null;
+            modules: string | null;
             name: string;
             notes: string | null;
             peak_power_kw: number | null;
@@ -901,6 +1134,7 @@ export interface components {
             phone: string | null;
             reference: string | null;
             sites: components["schemas"]["PlaceSite"][];
+            tilt: number | null;
             timezone: string | null;
             warranty: string | null;
         };
@@ -908,11 +1142,13 @@ export interface components {
         PlacePatch: {
             address?: string | null;
             customer?: string | null;
+            modules?: string | null;
             name?: string;
             notes?: string | null;
             permission_to_operate_on?: string | null;
             phone?: string | null;
             reference?: string | null;
+            tilt?: number | null;
             warranty?: string | null;
         };
         /** PlaceRef */
@@ -925,8 +1161,10 @@ export interface components {
         PlaceSite: {
             id: number;
             name: string;
+            peak_power_kw: number | null;
             role: string;
             vendor: string;
+            vendor_site_id: string;
         };
         /** PlanOut */
         PlanOut: {
@@ -966,6 +1204,7 @@ export interface components {
         };
         /** ProposalOut */
         ProposalOut: {
+            dismissed: boolean;
             evidence: string[];
             places: number[];
             sites: components["schemas"]["PlaceSite"][];
@@ -1055,6 +1294,7 @@ export interface components {
             archived: boolean;
             attribution: string;
             azimuth: number | null;
+            care: components["schemas"]["CareOut"];
             communication: string;
             connection: string | null;
             customer: string | null;
@@ -1122,6 +1362,7 @@ export interface components {
             address: string;
             alerts: number;
             archived: boolean;
+            care: components["schemas"]["CareOut"];
             communication: string;
             customer: string | null;
             energy_today_wh: number | null;
@@ -1636,6 +1877,11 @@ export interface operations {
                 /** @description One site's id. */
                 site?: number | null;
                 status?: string | null;
+                severity?: string | null;
+                /** @description vendor or sungaze. */
+                source?: string | null;
+                /** @description A vendor's id. */
+                vendor?: string | null;
                 limit?: number;
                 offset?: number;
             };
@@ -1671,7 +1917,83 @@ export interface operations {
             };
         };
     };
+    acknowledgeAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgeIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     acknowledgeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    takeBackAlert: {
         parameters: {
             query?: never;
             header?: never;
@@ -1905,6 +2227,84 @@ export interface operations {
             };
         };
     };
+    deleteNote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                note_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    updateNote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                note_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NotePatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     listPlaces: {
         parameters: {
             query?: never;
@@ -1925,6 +2325,102 @@ export interface operations {
             };
         };
     };
+    listAssignees: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssigneeList"];
+                };
+            };
+        };
+    };
+    exportPlaces: {
+        parameters: {
+            query?: {
+                template?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    importPlaces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     listProposals: {
         parameters: {
             query?: never;
@@ -1941,6 +2437,80 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProposalList"];
+                };
+            };
+        };
+    };
+    dismissProposal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DismissIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getPlace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                place_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaceOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
@@ -1986,6 +2556,47 @@ export interface operations {
             };
         };
     };
+    updateCare: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                place_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CarePatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CareOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     mergePlaces: {
         parameters: {
             query?: never;
@@ -2008,6 +2619,84 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PlaceOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listNotes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                place_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    addNote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                place_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteIn"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteOut"];
                 };
             };
             /** @description Bad request syntax or unsupported method */

@@ -8,6 +8,13 @@ export const keys = {
   layout: (id: number, metric: string, at: number | null) => ['site', id, 'layout', metric, at] as const,
   series: (id: number, device: number, metric: string, interval: number | null, from: number, to: number) =>
     ['site', id, 'series', device, metric, interval, from, to] as const,
+  alerts: (...asked: (string | number | null)[]) => ['alerts', ...asked] as const,
+  places: () => ['places'] as const,
+  place: (id: number) => ['places', id] as const,
+  notes: (id: number) => ['places', id, 'notes'] as const,
+  assignees: () => ['places', 'assignees'] as const,
+  /** Apart from the places: they take the server a while, and not every event changes them. */
+  proposals: () => ['proposals'] as const,
   accounts: () => ['accounts'] as const,
   budget: (id: number) => ['accounts', id, 'budget'] as const,
   settings: () => ['settings'] as const,

@@ -49,11 +49,14 @@ class Live {
         alive();
         for (const id of idsOf(event)) void queries.invalidateQueries({ queryKey: keys.site(id) });
         this.#ask(queries, keys.sites());
+        this.#ask(queries, keys.alerts());
+        this.#ask(queries, keys.places());
         this.#ask(queries, keys.fleet());
       });
       source.addEventListener('accounts', () => {
         alive();
         this.#ask(queries, keys.accounts());
+        this.#ask(queries, keys.alerts());
       });
       source.addEventListener('fleet', () => {
         alive();

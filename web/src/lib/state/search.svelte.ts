@@ -17,6 +17,8 @@ export interface Hit {
 
 const PAGES: Page[] = [
   { name: 'fleet' },
+  { name: 'alerts' },
+  { name: 'places' },
   { name: 'accounts' },
   { name: 'connect' },
   { name: 'work' },
