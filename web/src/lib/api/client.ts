@@ -8,8 +8,8 @@ export type Account = Schemas['AccountOut'];
 export type Vendor = Schemas['VendorOut'];
 export type Fleet = Schemas['FleetOut'];
 export type Series = Schemas['SeriesOut'];
-export type Layout = Schemas['LayoutOut'];
-export type Cell = Schemas['CellOut'];
+export type LayoutDay = Schemas['LayoutDayOut'];
+export type DayCell = Schemas['DayCellOut'];
 export type Device = Schemas['DeviceOut'];
 export type Quota = Schemas['QuotaOut'];
 
