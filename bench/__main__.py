@@ -14,6 +14,7 @@ PARTS = {
     "api": ("bench.api",),
     "planner": ("bench.planner",),
     "vendors": ("bench.vendors", "bench.cps"),
+    "panels": ("bench.panels",),
 }
 """The modules of each part; the `rows` of each are its lines of the table."""
 

@@ -62,6 +62,17 @@ interface Painted {
   words: CellWords | null;
   cell: PanelCell;
   index: number;
+  swatch: HTMLElement;
+  said: Text;
+  value: Text;
+  share: Text;
+}
+
+/** The text of an element of its own, which is quicker to change than what an element holds. */
+function textOf(element: Element): Text {
+  const found = element.firstChild;
+  if (found instanceof Text) return found;
+  return element.appendChild(document.createTextNode(''));
 }
 
 /**
@@ -72,9 +83,18 @@ export class CellPainter {
   #cells = new Map<HTMLElement, Painted>();
   #showing: Showing | null = null;
 
-  /** Paints a cell from here on; the answer ends it. */
+  /** Paints a cell from here on; the answer ends it. It holds a swatch with its words, a serial, a value and a share. */
   add(element: HTMLElement, cell: PanelCell, index: number): () => void {
-    const painted: Painted = { words: null, cell, index };
+    const [swatch, , value, share] = element.children as unknown as [HTMLElement, HTMLElement, HTMLElement, HTMLElement];
+    const painted: Painted = {
+      words: null,
+      cell,
+      index,
+      swatch,
+      said: textOf(swatch.firstElementChild!),
+      value: textOf(value),
+      share: textOf(share),
+    };
     this.#cells.set(element, painted);
     this.#paint(element, painted);
     return () => {
@@ -93,15 +113,12 @@ export class CellPainter {
     const before = painted.words;
     const words = cellWords(painted.cell, painted.index, this.#showing);
     painted.words = words;
-    const [swatch, , value, share] = element.children as unknown as HTMLElement[];
     if (before?.look !== words.look) element.dataset.look = words.look;
-    if (before?.colour !== words.colour) swatch!.style.background = words.colour;
-    if (before?.said !== words.said || before.shape !== words.shape) {
-      swatch!.dataset.shape = words.shape;
-      swatch!.firstElementChild!.textContent = words.said;
-    }
-    if (before?.value !== words.value) value!.textContent = words.value;
-    if (before?.share !== words.share) share!.textContent = words.share;
+    if (before?.colour !== words.colour) painted.swatch.style.backgroundColor = words.colour;
+    if (before?.shape !== words.shape) painted.swatch.dataset.shape = words.shape;
+    if (before?.said !== words.said) painted.said.data = words.said;
+    if (before?.value !== words.value) painted.value.data = words.value;
+    if (before?.share !== words.share) painted.share.data = words.share;
     if (before?.label !== words.label) element.setAttribute('aria-label', words.label);
   }
 }
