@@ -390,6 +390,7 @@ export const messages = {
       csvUnread: 'The file could not be read; nothing was changed. Try to paste its lines.',
       at: (array: string | null, row: number, column: number): string => `${array ? `${array}, ` : ''}row ${row}, column ${column}`,
       nowhere: 'not set',
+      empty: 'empty row',
     },
     toLatest: 'Show the latest figures',
     legend: (low: string, high: string): string => `Colours from ${low} to ${high}`,
