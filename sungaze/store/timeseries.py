@@ -480,7 +480,7 @@ class TimeSeries:
             return DeviceDay(0, [], {})
         kind = METRICS[metric].kind
         finest, span_s = lengths[0], day.end - day.start
-        steps = [s for s in (finest, *RESOLUTIONS.values()) if s >= max(finest, 1)]
+        steps = [s for s in (finest, *RESOLUTIONS.values()) if s > 0 and s % max(finest, 1) == 0]
         step = next((s for s in steps if len(wanted) * span_s // s <= most), steps[-1])
         size = max(1, -(-span_s // step))
         values: dict[int, list[float | None]] = {}
@@ -501,8 +501,10 @@ class TimeSeries:
                     if device_id not in wanted:
                         continue
                     row = values[device_id] = [None] * size
-                for at in range(slot, min(size, slot + covered)):
-                    row[at] = found
+                if covered == 1:
+                    row[slot] = found
+                else:
+                    row[slot : min(size, slot + covered)] = [found] * (min(size, slot + covered) - slot)
         filled = [slot for slot in range(size) if any(row[slot] is not None for row in values.values())]
         first, last = (filled[0], filled[-1] + 1) if filled else (0, 0)
         return DeviceDay(

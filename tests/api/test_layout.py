@@ -38,10 +38,10 @@ class Roof:
             )  # fmt: skip
             facts = [
                 SiteFacts(vendor_site_id=name, name=name, timezone="Europe/Berlin")
-                for name in ("roof", "bare", "many", "sums")
+                for name in ("roof", "bare", "many", "sums", "gateway")
             ]
             ids = store.fleet.apply_sites(1, "tigo", facts, complete=True, now=NOW)
-        self.sites = dict(zip(("roof", "bare", "many", "sums"), ids, strict=True))
+        self.sites = dict(zip(("roof", "bare", "many", "sums", "gateway"), ids, strict=True))
         store.fleet.set_account_state(1, "connected", "", NOW, retry_at=NOW + 1e6)
         self._fill(store, "roof", [
             DeviceFacts(vendor_device_id="inverter", device_type=DeviceType.INVERTER, serial_number="I-1"),
@@ -66,6 +66,10 @@ class Roof:
         ])  # fmt: skip
         self._fill(store, "sums", [DeviceFacts(vendor_device_id="one", device_type=DeviceType.OPTIMIZER)], [
             Reading("one", "dc_energy_wh", 60, DAY + 60 * n, 1.0) for n in range(10) if n != 7
+        ])  # fmt: skip
+        self._fill(store, "gateway", [DeviceFacts(vendor_device_id="one", device_type=DeviceType.OPTIMIZER)], [
+            Reading("one", "dc_power_w", 300, DAY + 300, 10.0),
+            *(Reading("one", "dc_power_w", QUARTER_S, DAY + QUARTER_S * n, 50.0 + 10 * n) for n in range(2)),
         ])  # fmt: skip
         many = [
             DeviceFacts(vendor_device_id=str(n), device_type=DeviceType.OPTIMIZER, serial_number=f"{n:05}")
@@ -199,6 +203,14 @@ def test_what_is_too_fine_for_one_answer_comes_coarser_and_a_part_never_looks_li
     coarse = roof.store.timeseries.day_of_devices(site, ids, "dc_energy_wh", day, most=300)
     assert (coarse.interval_s, coarse.timestamps) == (300, [DAY])
     assert list(coarse.values.values()) == [[5.0]]
+
+
+def test_coarser_figures_of_a_gateway_that_was_away_stand_in_for_the_finer_ones_they_cover(roof: Roof) -> None:
+    site = roof.sites["gateway"]
+    ids = roof.store.fleet.device_ids(site)
+    day = roof.store.timeseries.day_of_devices(site, ids.values(), "dc_power_w", Span(DAY, DAY + 86_400), most=9_999)
+    assert (day.interval_s, day.timestamps) == (300, [DAY + 300 * n for n in range(6)])
+    assert day.values[ids["one"]] == [50.0, 10.0, 50.0, 60.0, 60.0, 60.0]
 
 
 def test_the_users_positions_win_and_can_be_taken_back(placed: Roof) -> None:

@@ -18,7 +18,8 @@ from sungaze.model import DeviceFacts, DeviceType, Reading, SiteFacts
 from sungaze.store import Store
 from sungaze.store.timeseries import Rating
 
-ZONE = "Europe/Berlin"
+ZONE = "Africa/Johannesburg"
+"""It changes no clocks: noon is the 48th quarter-hour of any day."""
 QUARTER_S = 900
 PANELS = 8
 NO_DATA = 5
@@ -46,7 +47,9 @@ def fill(folder: Any) -> None:
             identity="me", now=now,
         )  # fmt: skip
         facts = [
-            SiteFacts(vendor_site_id=str(n), name=name, timezone=ZONE, peak_power_kw=3.2, latitude=52.5, longitude=13.4)
+            SiteFacts(
+                vendor_site_id=str(n), name=name, timezone=ZONE, peak_power_kw=3.2, latitude=-26.2, longitude=28.0
+            )
             for n, name in enumerate(("Drawn", "Undrawn", "Bare"), start=1)
         ]
         ids = store.fleet.apply_sites(1, "tigo", facts, complete=True, now=now)
@@ -128,6 +131,11 @@ def cell(page: Page, serial: str) -> Locator:
 def positions(roofs: Sungaze, site: int) -> dict[str, dict[str, Any]]:
     found = roofs.client.get(f"/api/sites/{site}/layout/day").json()["cells"]
     return {c["serial_number"]: c["position"] for c in found}
+
+
+def device(roofs: Sungaze, site: int, serial: str) -> int:
+    found = roofs.client.get(f"/api/sites/{site}/layout/day").json()["cells"]
+    return next(c["device_id"] for c in found if c["serial_number"] == serial)
 
 
 def test_a_day_is_scrubbed_without_asking_for_anything(panels: Opens) -> None:
@@ -217,6 +225,9 @@ def test_a_csv_of_positions_is_shown_before_it_is_saved(panels: Opens, roofs: Su
     expect(page.get_by_text("1 where you put it, 7 not placed")).to_be_visible()
     expect(page.get_by_role("rowheader", name=re.compile("^East"))).to_be_visible()
     assert positions(roofs, 2)["P-0"]["array"] == "East"
+    taken = {"device_id": device(roofs, 2, "P-0"), "row": None, "column": None}
+    roofs.client.patch("/api/sites/2/positions", json={"items": [taken]}).raise_for_status()
+    expect(page.get_by_text("you have set none yet")).to_be_visible()
 
 
 def test_a_site_without_panels_says_so_and_what_comes(panels: Opens) -> None:
