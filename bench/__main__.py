@@ -15,6 +15,7 @@ PARTS = {
     "planner": ("bench.planner",),
     "vendors": ("bench.vendors", "bench.cps"),
     "web": ("bench.web",),
+    "panels": ("bench.panels",),
 }
 """The modules of each part; the `rows` of each are its lines of the table."""
 

@@ -17,6 +17,7 @@ from sungaze.api import (
     archive,
     care,
     fleet,
+    layout,
     places,
     problems,
     push,
@@ -42,7 +43,7 @@ def create_app(parts: Parts | None, pages: Path | None = None) -> Litestar:
 
     routes: list[Any] = [*accounts.ROUTES, *alerts.ROUTES, *places.ROUTES, *push.ROUTES, *sites.ROUTES]
     routes += [*fleet.ROUTES, *search.ROUTES, *archive.ROUTES, *settings.ROUTES]
-    routes += [*care.ROUTES, *sheets.ROUTES, *system.ROUTES]
+    routes += [*care.ROUTES, *layout.ROUTES, *sheets.ROUTES, *system.ROUTES]
     if pages is not None and (pages / "index.html").is_file():
         routes.append(
             create_static_files_router(path="/", directories=[pages], html_mode=True, include_in_schema=False)

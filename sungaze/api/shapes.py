@@ -496,6 +496,128 @@ class LayoutOut(msgspec.Struct):
     cells: list[CellOut]
 
 
+class PositionOut(msgspec.Struct):
+    """Where a panel lies on the roof, by whom: `by` is `user` or `vendor`.
+
+    The user's word is an array with a row and a column in it, which count from 1; the vendor's is `x` and `y` in the
+    units of its own drawing. Both are given where both are known: the user's counts.
+    """
+
+    by: str
+    array: str | None
+    row: int | None
+    column: int | None
+    x: float | None
+    y: float | None
+
+
+class ParentOut(msgspec.Struct):
+    """An inverter or a string that panels belong to; `name` is what it is called, else its serial or its id."""
+
+    id: int
+    type: str
+    name: str
+
+
+class DayCellOut(msgspec.Struct):
+    """One panel of a day. `values` go with the layout's `timestamps`; null means there is none, never zero."""
+
+    device_id: int
+    serial_number: str | None
+    name: str | None
+    row: int
+    column: int
+    status: str
+    inverter_id: int | None
+    string_id: int | None
+    position: PositionOut | None
+    values: list[float | None]
+
+
+class LayoutDayOut(msgspec.Struct):
+    """The schematic layout of a whole local day, from `start` to `end` (23 to 25 hours).
+
+    `timestamps` begin intervals of `interval_s`, one after the other from the first that any panel has a value of to
+    the last. What is finer than an answer can hold is given in coarser intervals. `positions_by` names the vendor
+    whose own drawing the positions without a user's word come from, empty without one.
+    """
+
+    site_id: int
+    metric: str
+    unit: str
+    date: str
+    start: int
+    end: int
+    timezone: str
+    interval_s: int
+    columns: int
+    disclaimer: str
+    note: str
+    positions_by: str
+    timestamps: list[int]
+    parents: list[ParentOut]
+    cells: list[DayCellOut]
+
+
+class PlacedIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Where the user puts a panel; null for both row and column takes it back, so that the vendor's word counts."""
+
+    device_id: int
+    row: int | None
+    column: int | None
+    array: str | None = None
+
+
+class PositionsPatch(msgspec.Struct, forbid_unknown_fields=True):
+    """Positions that the user sets, all of them or none."""
+
+    items: list[PlacedIn]
+
+
+class PositionsCsv(msgspec.Struct, forbid_unknown_fields=True):
+    """A CSV of serial, array, row, column as text; with `preview` nothing is saved."""
+
+    text: str
+    preview: bool = False
+
+
+class PlacedOut(msgspec.Struct):
+    """A panel's position by the user's word as it stands; row and column are null where there is none."""
+
+    device_id: int
+    serial_number: str | None
+    array: str | None
+    row: int | None
+    column: int | None
+
+
+class PositionChange(msgspec.Struct):
+    """What a line of the CSV changes."""
+
+    line: int
+    before: PlacedOut
+    after: PlacedOut
+
+
+class LineProblem(msgspec.Struct):
+    """A line that cannot be used, and why."""
+
+    line: int
+    problem: str
+
+
+class PositionsOut(msgspec.Struct):
+    """The user's positions that were changed, or with a preview would be.
+
+    Lines with a problem are left out; `same` lines say what stands already.
+    """
+
+    saved: bool
+    same: int
+    changes: list[PositionChange]
+    problems: list[LineProblem]
+
+
 class YesterdayOut(msgspec.Struct):
     """The last whole local day of every place."""
 

@@ -1,4 +1,4 @@
-"""Sites: the list, one site whole, what the user sets of it, its devices, series and schematic layout."""
+"""Sites: the list, one site whole, what the user sets of it, its devices and series."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from sungaze.api.parts import LARGEST_ID, GivenParts, Id, Parts
 from sungaze.api.places import role_of
 from sungaze.api.search import matching
 from sungaze.api.shapes import (
-    CellOut,
     DeviceList,
     DeviceOut,
-    LayoutOut,
     MetricOut,
     SeriesOut,
     SiteDetail,
@@ -27,12 +25,11 @@ from sungaze.api.shapes import (
 )
 from sungaze.errors import NotFound
 from sungaze.jobs.connect import BadRequest
-from sungaze.model import DAY_S, METRICS, PRODUCING_TYPES, SITE_DEVICE_ID, DeviceStatus, DeviceType, Kind, Role, Span
+from sungaze.model import DAY_S, METRICS, SITE_DEVICE_ID, DeviceStatus, Kind, Role, Span
 from sungaze.store.fleet import SiteRow
 from sungaze.store.timeseries import RESOLUTIONS
 from sungaze.vendors import connector
 
-DISCLAIMER: Final = "Schematic only: the order is by serial number, not the arrangement on the roof."
 MOST_TAGS: Final = 20
 LONGEST_TAG: Final = 40
 LONGEST_RAW_S: Final = 400 * DAY_S
@@ -228,60 +225,6 @@ def get_series(
     )
 
 
-@get("/api/sites/{site_id:int}/layout", operation_id="getLayout", sync_to_thread=True)
-def get_layout(
-    parts: GivenParts,
-    site_id: Id,
-    metric: FromQuery[str | None] = None,
-    kind: Annotated[
-        str | None, QueryParameter(name="type", description="A device type; the finest producing one.")
-    ] = None,
-    at: Annotated[str | None, QueryParameter(description="A past moment; now.")] = None,
-    columns: Annotated[int, QueryParameter(ge=1, le=200)] = 8,
-) -> LayoutOut:
-    """The panels of a site as a schematic grid in the order of their serial numbers."""
-    store, now = parts.context.store, parts.context.now()
-    site = store.fleet.site(site_id)
-    vendor = connector(site.vendor).vendor
-    entry = METRICS.get(metric or vendor.power_metric)
-    if entry is None:
-        raise BadRequest(f"There is no metric called “{metric}”.")
-    if kind is not None and kind not in set(DeviceType):
-        raise BadRequest(f"There is no device type called “{kind}”.")
-    moment = _instant(at, site) if at is not None else int(now)
-    devices = [d for d in store.fleet.devices(site_id) if d.status != DeviceStatus.RETIRED]
-    present = {d.device_type for d in devices}
-    shown = kind or next((t.value for t in PRODUCING_TYPES if t in present), None)
-    cells = [d for d in devices if d.device_type == shown]
-    cells.sort(key=lambda d: (d.serial_number is None, d.serial_number or "", d.id))
-    interval = store.timeseries.finest_of_devices(site_id, entry.name)
-    newest = store.timeseries.latest(site_id, entry.name, interval, at=moment) if interval is not None else {}
-    # For a past moment only a value that was of that moment is shown; for now the newest, which carries its own time.
-    oldest = moment - max(3 * (interval or 0), 900) if at is not None else 0
-    values = {device: found for device, found in newest.items() if found[0] >= oldest}
-    return LayoutOut(
-        site_id=site_id,
-        metric=entry.name,
-        unit=entry.unit,
-        at=moment,
-        columns=columns,
-        disclaimer=DISCLAIMER,
-        note="" if newest.keys() & {d.id for d in cells} else vendor.panels_note if cells else "",
-        cells=[
-            CellOut(
-                device_id=d.id,
-                serial_number=d.serial_number,
-                row=index // columns,
-                column=index % columns,
-                value=values[d.id][1] if d.id in values else None,
-                timestamp=values[d.id][0] if d.id in values else None,
-                status=d.status,
-            )
-            for index, d in enumerate(cells)
-        ],
-    )
-
-
 def _tags(given: list[str]) -> list[str]:
     """Tags as they are kept: without white space around them, each once. Raises BadRequest."""
     tags = list(dict.fromkeys(" ".join(tag.split()) for tag in given))
@@ -290,7 +233,8 @@ def _tags(given: list[str]) -> list[str]:
     return [tag for tag in tags if tag]
 
 
-def _instant(text: str, site: SiteRow) -> int:
+def instant(text: str, site: SiteRow) -> int:
+    """A moment as it was written; without an offset it is read in the site's zone. Raises BadRequest."""
     try:
         return clock.parse_instant(text, clock.zone(site.timezone) or dt.UTC)
     except (ValueError, OverflowError, OSError):
@@ -299,8 +243,8 @@ def _instant(text: str, site: SiteRow) -> int:
 
 def _span(site: SiteRow, start: str | None, to: str | None, now: float) -> Span:
     tz = clock.zone(site.timezone) or dt.UTC
-    begin = _instant(start, site) if start is not None else clock.midnight(clock.day_of(now, tz), tz)
-    end = _instant(to, site) if to is not None else int(now)
+    begin = instant(start, site) if start is not None else clock.midnight(clock.day_of(now, tz), tz)
+    end = instant(to, site) if to is not None else int(now)
     if end < begin:
         raise BadRequest("“to” lies before “from”.")
     return Span(begin, end)
@@ -351,4 +295,4 @@ def _lifetime(parts: Parts, site: SiteRow) -> float | None:
     return None
 
 
-ROUTES = [list_sites, get_site, update_site, list_devices, get_series, get_layout]
+ROUTES = [list_sites, get_site, update_site, list_devices, get_series]

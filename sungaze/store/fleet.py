@@ -95,8 +95,16 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     paused_at: int | None = None
 
 
+class Placement(msgspec.Struct, frozen=True):
+    """A place on the roof by the user's word: an array, and a row and a column in it, from 1."""
+
+    array: str | None
+    row: int
+    column: int
+
+
 class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A device of a site."""
+    """A device of a site. `position` is the vendor's drawing as JSON; the user's array, row and column go before it."""
 
     id: int
     site_id: int
@@ -113,6 +121,23 @@ class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: int | None
     last_reported_at: int | None
     rated_w: float | None
+    position: str | None
+    user_array: str | None
+    user_row: int | None
+    user_column: int | None
+
+    @property
+    def vendor_position(self) -> tuple[float, float] | None:
+        """The vendor's x and y, in the units of its drawing."""
+        drawn = msgspec.json.decode(self.position, type=dict[str, float]) if self.position else {}
+        return (drawn["x"], drawn["y"]) if "x" in drawn and "y" in drawn else None
+
+    @property
+    def user_position(self) -> Placement | None:
+        """Where the user put it."""
+        if self.user_row is None or self.user_column is None:
+            return None
+        return Placement(self.user_array, self.user_row, self.user_column)
 
 
 _SITE_SQL = (
@@ -528,6 +553,27 @@ class Fleet:
     def device_ids(self, site_id: int) -> dict[str, int]:
         """The device ids of a site by vendor_device_id."""
         return dict(self._db.rows("SELECT vendor_device_id, id FROM device WHERE site_id = ?", (site_id,)))
+
+    def place_devices(self, site_id: int, placements: Mapping[int, Placement | None], now: float) -> None:
+        """Put devices of a site where the user says; None takes the user's word back.
+
+        A changed word leaves a flip. Ids that are none of the site's devices are left alone.
+        """
+        with self._db.transaction(durable=True):
+            before = {device.id: device for device in self.devices(site_id)}
+            for device_id, placement in placements.items():
+                device = before.get(device_id)
+                if device is None or device.user_position == placement:
+                    continue
+                array, row, column = msgspec.structs.astuple(placement) if placement else (None, None, None)
+                Device.update(user_array=array, user_row=row, user_column=column).where(Device.id == device_id).execute(
+                    self._db.peewee
+                )
+                old, new = (
+                    f"{word.array or ''}:{word.row}:{word.column}" if word else None
+                    for word in (device.user_position, placement)
+                )
+                self._flip("device", device_id, "position", old, new, "set by the user", now)
 
     def device_types(self, site_id: int) -> frozenset[str]:
         """The types of a site's devices that are not retired."""

@@ -103,7 +103,7 @@ def test_panels_can_be_walked_scrubbed_and_compared(opened: Opens) -> None:
     page.get_by_role("link", name="Panels", exact=True).click()
     page.get_by_role("link", name="The day before").click()
     cells = page.get_by_role("grid").get_by_role("button")
-    expect(cells.first).to_have_accessible_name(re.compile("W|no data"))
+    expect(cells.first).to_have_accessible_name(re.compile("W|no data"), timeout=HISTORY_MS)
     expect(page.get_by_text("Schematic only")).to_be_visible()
     cells.first.focus()
     page.keyboard.press("ArrowRight")

@@ -15,11 +15,6 @@ const STOPS: readonly Rgb[] = [
   [253, 231, 37],
 ];
 
-export interface Paint {
-  background: string;
-  text: string;
-}
-
 function mix(share: number): Rgb {
   const place = Math.max(0, Math.min(1, share)) * (STOPS.length - 1);
   const index = Math.min(STOPS.length - 2, Math.floor(place));
@@ -30,29 +25,12 @@ function mix(share: number): Rgb {
   return [at(0), at(1), at(2)];
 }
 
-/** Relative luminance by WCAG. */
-export function luminance([r, g, b]: Rgb): number {
-  const linear = (channel: number): number => {
-    const c = channel / 255;
-    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-  };
-  return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
-}
+const STEPS = 255;
+const COLOURS = Array.from({ length: STEPS + 1 }, (_, step) => `rgb(${mix(step / STEPS).join(' ')})`);
 
-/** Contrast by WCAG between a ramp colour and the text on it. */
-export function contrastAt(share: number): number {
-  const light = luminance(mix(share));
-  return Math.max(1.05 / (light + 0.05), (light + 0.05) / 0.05);
-}
-
-/** The colour of a share of the scale, and whichever of black and white reads better on it. */
-export function paint(share: number): Paint {
-  const colour = mix(share);
-  const light = luminance(colour);
-  return {
-    background: `rgb(${colour.join(' ')})`,
-    text: 1.05 / (light + 0.05) >= (light + 0.05) / 0.05 ? '#ffffff' : '#000000',
-  };
+/** The colour of a share of the scale. No text stands on it: what a panel says stands beside its colour. */
+export function paint(share: number): string {
+  return COLOURS[Math.round(STEPS * Math.max(0, Math.min(1, share)))]!;
 }
 
 /** The ramp as a CSS gradient, for a legend. */

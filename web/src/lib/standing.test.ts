@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import type { Cell } from './api/client';
 import { cellLook, measuredEnd, powerLook, sectionOf, standingOf } from './standing';
 import { aSite } from './testing';
 
@@ -55,27 +54,18 @@ test('an age counts from the end of the interval', () => {
 });
 
 describe('a panel', () => {
-  const cell = (value: number | null): Cell => ({
-    device_id: 1,
-    serial_number: '1',
-    row: 0,
-    column: 0,
-    value,
-    timestamp: null,
-    status: 'normal',
-  });
   const day = { day: true, others: 20, producing: 2 };
   const night = { day: false, others: 20, producing: 2 };
 
   test('at zero by day is dead, at night it sleeps', () => {
-    expect(cellLook(cell(0), day)).toBe('dead');
-    expect(cellLook(cell(0), night)).toBe('night');
-    expect(cellLook(cell(250), day)).toBe('value');
+    expect(cellLook(0, day)).toBe('dead');
+    expect(cellLook(0, night)).toBe('night');
+    expect(cellLook(250, day)).toBe('value');
   });
 
   test('without a value is not zero', () => {
-    expect(cellLook(cell(null), day)).toBe('none');
-    expect(cellLook(cell(null), night)).toBe('night');
-    expect(cellLook(cell(null), { ...day, others: 0 })).toBe('silent');
+    expect(cellLook(null, day)).toBe('none');
+    expect(cellLook(null, night)).toBe('night');
+    expect(cellLook(null, { ...day, others: 0 })).toBe('silent');
   });
 });

@@ -1,4 +1,4 @@
-import type { Cell, Site } from './api/client';
+import type { Site } from './api/client';
 import { moment } from './format';
 import { messages } from './messages';
 
@@ -110,14 +110,17 @@ export function powerLook(site: Site): Look {
   return site.freshness === 'fresh' ? 'value' : 'stale';
 }
 
-export type CellLook = 'value' | 'dead' | 'night' | 'none' | 'silent';
+export type CellLook = 'value' | 'dead' | 'night' | 'none' | 'silent' | 'unknown';
 
 /**
  * How a panel is to look: with its value; dead (zero by day while others produce); night; no data although others
  * have some; silent where nothing per panel is given at all.
  */
-export function cellLook(cell: Cell, by: { day: boolean; others: number; producing: number }): CellLook {
-  if (cell.value === null) return by.others === 0 ? (by.day ? 'silent' : 'night') : by.day ? 'none' : 'night';
-  if (!by.day && cell.value <= by.producing) return 'night';
-  return by.day && cell.value <= by.producing ? 'dead' : 'value';
+export function cellLook(
+  value: number | null,
+  by: { day: boolean; others: number; producing: number },
+): Exclude<CellLook, 'unknown'> {
+  if (value === null) return by.others === 0 ? (by.day ? 'silent' : 'night') : by.day ? 'none' : 'night';
+  if (!by.day && value <= by.producing) return 'night';
+  return by.day && value <= by.producing ? 'dead' : 'value';
 }

@@ -642,6 +642,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/sites/{site_id}/layout/day": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetLayoutDay */
+        get: operations["getLayoutDay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sites/{site_id}/positions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** UpdatePositions */
+        patch: operations["updatePositions"];
+        trace?: never;
+    };
+    "/api/sites/{site_id}/positions/csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** ImportPositions */
+        post: operations["importPositions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sites/{site_id}/series": {
         parameters: {
             query?: never;
@@ -898,6 +949,19 @@ export interface components {
             plan?: string | null;
             vendor: string;
         };
+        /** DayCellOut */
+        DayCellOut: {
+            column: number;
+            device_id: number;
+            inverter_id: number | null;
+            name: string | null;
+            position: components["schemas"]["PositionOut"] | null;
+            row: number;
+            serial_number: string | null;
+            status: string;
+            string_id: number | null;
+            values: (number | null)[];
+        };
         /** DeleteIn */
         DeleteIn: {
             name: string;
@@ -1031,6 +1095,24 @@ export interface components {
             lines: components["schemas"]["ImportLine"][];
             mark: string;
         };
+        /** LayoutDayOut */
+        LayoutDayOut: {
+            cells: components["schemas"]["DayCellOut"][];
+            columns: number;
+            date: string;
+            disclaimer: string;
+            end: number;
+            interval_s: number;
+            metric: string;
+            note: string;
+            parents: components["schemas"]["ParentOut"][];
+            positions_by: string;
+            site_id: number;
+            start: number;
+            timestamps: number[];
+            timezone: string;
+            unit: string;
+        };
         /** LayoutOut */
         LayoutOut: {
             at: number;
@@ -1048,6 +1130,11 @@ export interface components {
             limit: number;
             price_usd: number;
             window: string;
+        };
+        /** LineProblem */
+        LineProblem: {
+            line: number;
+            problem: string;
         };
         /** LookedIn */
         LookedIn: {
@@ -1114,6 +1201,12 @@ export interface components {
             text: string;
             version: string;
         };
+        /** ParentOut */
+        ParentOut: {
+            id: number;
+            name: string;
+            type: string;
+        };
         /** PlaceList */
         PlaceList: {
             items: components["schemas"]["PlaceOut"][];
@@ -1166,6 +1259,21 @@ export interface components {
             vendor: string;
             vendor_site_id: string;
         };
+        /** PlacedIn */
+        PlacedIn: {
+            array?: string | null;
+            column: number | null;
+            device_id: number;
+            row: number | null;
+        };
+        /** PlacedOut */
+        PlacedOut: {
+            array: string | null;
+            column: number | null;
+            device_id: number;
+            row: number | null;
+            serial_number: string | null;
+        };
         /** PlanOut */
         PlanOut: {
             about: string;
@@ -1173,6 +1281,38 @@ export interface components {
             id: string;
             label: string;
             limits: components["schemas"]["LimitOut"][];
+        };
+        /** PositionChange */
+        PositionChange: {
+            after: components["schemas"]["PlacedOut"];
+            before: components["schemas"]["PlacedOut"];
+            line: number;
+        };
+        /** PositionOut */
+        PositionOut: {
+            array: string | null;
+            by: string;
+            column: number | null;
+            row: number | null;
+            x: number | null;
+            y: number | null;
+        };
+        /** PositionsCsv */
+        PositionsCsv: {
+            /** @default false */
+            preview: boolean;
+            text: string;
+        };
+        /** PositionsOut */
+        PositionsOut: {
+            changes: components["schemas"]["PositionChange"][];
+            problems: components["schemas"]["LineProblem"][];
+            same: number;
+            saved: boolean;
+        };
+        /** PositionsPatch */
+        PositionsPatch: {
+            items: components["schemas"]["PlacedIn"][];
         };
         /** ProbeOut */
         ProbeOut: {
@@ -3031,6 +3171,132 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LayoutOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getLayoutDay: {
+        parameters: {
+            query?: {
+                metric?: string | null;
+                /** @description A local date such as 2026-11-24; today. */
+                date?: string | null;
+                /** @description A device type; the finest producing one. */
+                type?: string | null;
+                columns?: number;
+            };
+            header?: never;
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LayoutDayOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    updatePositions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PositionsPatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PositionsOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    importPositions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PositionsCsv"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PositionsOut"];
                 };
             };
             /** @description Bad request syntax or unsupported method */

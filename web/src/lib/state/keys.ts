@@ -5,7 +5,7 @@ export const keys = {
   site: (id: number) => ['site', id] as const,
   siteDetail: (id: number) => ['site', id, 'detail'] as const,
   devices: (id: number) => ['site', id, 'devices'] as const,
-  layout: (id: number, metric: string, at: number | null) => ['site', id, 'layout', metric, at] as const,
+  layoutDay: (id: number, metric: string, date: string) => ['site', id, 'layout', metric, date] as const,
   series: (id: number, device: number, metric: string, interval: number | null, from: number, to: number) =>
     ['site', id, 'series', device, metric, interval, from, to] as const,
   alerts: (...asked: (string | number | null)[]) => ['alerts', ...asked] as const,

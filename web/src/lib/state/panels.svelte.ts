@@ -1,36 +1,33 @@
 import { createQuery, keepPreviousData, type CreateQueryResult } from '@tanstack/svelte-query';
-import { api, data, type Cell, type Device, type Layout } from '../api/client';
-import { meanOf, toCurve, type Point } from '../gaps';
+import { api, data, type Device } from '../api/client';
+import { meanOf, toCurve } from '../gaps';
+import { PanelDay, type Frame, type PanelCell } from '../panelday';
+import { groupedRows, groupings, roofRows, schematicRows, type GridRow, type Grouping } from '../panelrows';
+import { roofOf } from '../positions';
 import { roundUp } from '../ramp';
-import { cellLook, type CellLook } from '../standing';
+import { messages } from '../messages';
 import { DAY_S, localDate } from '../time';
 import { clock } from './clock.svelte';
 import { keys } from './keys';
 import { router } from './router.svelte';
 import { session } from './session.svelte';
-import { readSeries, type DayCurve, type Metric, type SiteState } from './site.svelte';
+import type { Metric, SiteState } from './site.svelte';
 
 const NEIGHBOURS_EACH_SIDE = 3;
 /** A share of a panel's peak below which it counts as giving nothing: inverters report a watt or two of noise. */
-const NOTHING_SHARE = 0.005;
-const SETTLE_MS = 70;
+const NOTHING_SHARE = 0.02;
 
-export interface Panel {
-  cell: Cell;
-  look: CellLook;
-  /** 0…1 on the scale of colours; null without a value. */
-  share: number | null;
-  /** Its value over that of the middle panel; null where that says nothing. */
-  ofMiddle: number | null;
+/** What the grid draws: its lines, and on a roof the number of its first column and how many there are. */
+export interface Plan {
+  rows: GridRow[];
+  first: number;
+  columns: number;
 }
 
-/** The panels of a site at a moment: of the URL, or the newest. */
+/** A day of a site's panels, and the moment of the URL or the newest: one request for the day, none for a moment. */
 export class PanelsState {
   #site: SiteState;
-  #asked = $state<number | null>(null);
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #query: CreateQueryResult<Layout>;
-  readonly #devices: CreateQueryResult<Device[]>;
+  readonly #query: CreateQueryResult<PanelDay>;
 
   /** What the panels can show: power and energy of their own, the production metric first. */
   readonly metrics = $derived.by((): Metric[] => {
@@ -44,7 +41,10 @@ export class PanelsState {
     () => this.metrics.find((metric) => metric.metric === router.get('metric')) ?? this.metrics[0],
   );
   readonly metricName = $derived.by(() => this.metric?.metric ?? '');
+  /** Figures of another day or metric are kept on screen while new ones are asked for, but not shown as these. */
+  readonly waiting = $derived.by(() => this.#query.isPlaceholderData);
   readonly intervalS = $derived.by(() => {
+    if (this.day?.layout.interval_s) return this.day.layout.interval_s;
     const fine = this.metric?.intervals_s.filter((s) => s > 0 && s < DAY_S) ?? [];
     return fine.length ? Math.min(...fine) : 900;
   });
@@ -54,84 +54,72 @@ export class PanelsState {
     const at = /^\d{9,11}$/.test(text) ? Number(text) : NaN;
     return at >= this.#site.day.start && at < this.#site.day.end ? at : this.#site.isToday ? null : this.#noon();
   });
-  /** The stamp of the newest figure that the layout shows. */
-  readonly newest = $derived.by(() => {
-    const stamps = this.cells.flatMap((cell) => (cell.timestamp === null ? [] : [cell.timestamp]));
-    return stamps.length ? Math.max(...stamps) : null;
-  });
+  /** The stamp of the newest figures of the day shown. */
+  readonly newest = $derived.by(() => (this.waiting ? null : (this.day?.newest ?? null)));
   readonly moment = $derived.by(() => this.at ?? this.newest);
-  readonly #day = $derived.by(() => {
-    if (this.at === null && this.#site.data?.freshness === 'asleep') return false;
+  readonly #light = $derived.by(() => {
+    const sunless = this.at === null && this.#site.data?.freshness === 'asleep';
     const moment = this.moment ?? clock.now;
     const sun = this.#site.sunOf(localDate(moment, this.#site.zone ?? clock.zone));
-    return sun ? moment >= sun.start && moment < sun.end : !this.#site.positioned;
+    return {
+      day: !sunless && (sun ? moment >= sun.start && moment < sun.end : !this.#site.positioned),
+      producing: this.#peak * NOTHING_SHARE,
+      pending: this.anyFigure && (this.waiting || (this.#site.isToday && moment > (this.newest ?? 0))),
+    };
   });
-  readonly panels = $derived.by((): Panel[] => {
-    const values = this.cells.flatMap((cell) => (cell.value === null ? [] : [cell.value]));
-    const producing = this.#producing;
-    const others = values.filter((value) => value > producing).length;
-    const by = { day: this.#day, others: values.length, producing: others > values.length / 4 ? producing : -1 };
-    const nightBy = { ...by, producing };
-    const middle = values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
-    return this.cells.map((cell) => ({
-      cell,
-      look: cellLook(cell, this.#day ? by : nightBy),
-      share: cell.value === null ? null : Math.max(0, Math.min(1, cell.value / this.top)),
-      ofMiddle: cell.value === null || middle <= producing ? null : cell.value / middle,
-    }));
-  });
-  /** The upper end of the scale: the panels' peak, or with `scale=moment` the highest value shown. */
+  /** All panels at the moment; null before the first answer. */
+  readonly frame = $derived.by(
+    (): Frame | null => this.day?.frame(this.waiting ? null : this.moment, this.#light) ?? null,
+  );
+  /** The upper end of the scale: the best of the panels and of the day, or with `scale=moment` of the moment. */
   readonly top = $derived.by(() => {
-    const most = Math.max(0, ...this.cells.map((cell) => cell.value ?? 0));
-    if (router.get('scale') === 'moment') return roundUp(most || this.#peak || 1);
-    return Math.max(this.#peak, roundUp(most || 1));
+    if (router.get('scale') === 'moment') return roundUp(this.frame?.most || this.#peak || 1);
+    return Math.max(this.#peak, roundUp(this.day?.most || 1));
   });
+
+  readonly groupings = $derived.by(() => groupings(this.cells));
+  readonly grouping = $derived.by(
+    (): Grouping | null => this.groupings.find((by) => by === router.get('group')) ?? null,
+  );
+  readonly onRoof = $derived(router.get('view') === 'positions');
+  readonly roof = $derived.by(() => roofOf(this.cells));
 
   constructor(site: SiteState) {
     this.#site = site;
     this.#query = createQuery(
-      () => ({
-        queryKey: keys.layout(this.#site.id, this.metricName, this.#asked),
-        queryFn: (): Promise<Layout> =>
-          data(
-            api.GET('/api/sites/{site_id}/layout', {
-              params: {
-                path: { site_id: this.#site.id },
-                query: { metric: this.metricName || null, at: this.#asked === null ? null : String(this.#asked) },
-              },
-            }),
-          ),
-        enabled: this.#site.data !== undefined,
-        placeholderData: keepPreviousData,
-        staleTime: 30_000,
-      }),
+      () => {
+        const [id, metric, date] = [this.#site.id, this.metricName, this.#site.date];
+        return {
+          queryKey: keys.layoutDay(id, metric, date),
+          queryFn: async (): Promise<PanelDay> =>
+            PanelDay.of(
+              await data(
+                api.GET('/api/sites/{site_id}/layout/day', {
+                  params: { path: { site_id: id }, query: { metric: metric || null, date } },
+                }),
+              ),
+            ),
+          enabled: this.#site.data !== undefined,
+          placeholderData: keepPreviousData,
+          // A day is packed: there is nothing in it to be compared piece by piece.
+          structuralSharing: false,
+          staleTime: 30_000,
+        };
+      },
       () => session.queries,
     );
-    this.#devices = createQuery(
-      () => ({
-        queryKey: keys.devices(this.#site.id),
-        queryFn: async (): Promise<Device[]> =>
-          (await data(api.GET('/api/sites/{site_id}/devices', { params: { path: { site_id: this.#site.id } } }))).items,
-        staleTime: 60_000,
-      }),
-      () => session.queries,
-    );
-    $effect(() => {
-      const at = this.at;
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => {
-        this.#asked = at;
-      }, SETTLE_MS);
-      return () => clearTimeout(this.#timer);
-    });
   }
 
-  get layout(): Layout | undefined {
+  get day(): PanelDay | undefined {
     return this.#query.data;
   }
 
-  get cells(): Cell[] {
+  get cells(): readonly PanelCell[] {
     return this.#query.data?.cells ?? [];
+  }
+
+  get unit(): string {
+    return this.day?.layout.unit ?? this.metric?.unit ?? '';
   }
 
   get pending(): boolean {
@@ -142,20 +130,39 @@ export class PanelsState {
     return this.#query.data === undefined ? this.#query.error : null;
   }
 
-  get day(): boolean {
-    return this.#day;
-  }
-
   get anyFigure(): boolean {
     return this.metrics.length > 0;
   }
 
-  retry(): void {
-    void this.#query.refetch();
+  /** The lines of the grid where so many panels have room beside each other. */
+  plan(columns: number, arranging: boolean): Plan {
+    if (this.onRoof) return roofRows(this.roof, messages.panels.positions.groups, arranging);
+    const rows =
+      this.grouping === null
+        ? schematicRows(this.cells.map((_, index) => index), columns)
+        : groupedRows(
+            this.cells,
+            this.day?.layout.parents ?? [],
+            this.grouping,
+            columns,
+            messages.panels.without[this.grouping],
+          );
+    return { rows, first: 1, columns };
   }
 
-  device(id: number): Device | undefined {
-    return this.#devices.data?.find((device) => device.id === id);
+  value(index: number): number | null {
+    const value = this.frame?.values[index];
+    return value === undefined || Number.isNaN(value) ? null : value;
+  }
+
+  /** Keeps what became of a change at once; the server's own word follows. */
+  showPlaced(positions: ReadonlyMap<number, PanelCell['position']>): void {
+    const key = keys.layoutDay(this.#site.id, this.metricName, this.#site.date);
+    session.queries.setQueryData(key, (day: PanelDay | undefined) => day?.placed(positions));
+  }
+
+  retry(): void {
+    void this.#query.refetch();
   }
 
   /** The round figure that one panel of this site reaches at its best, in the unit of the metric shown. */
@@ -167,34 +174,27 @@ export class PanelsState {
     return this.metric.unit === 'Wh' ? roundUp((watts * this.intervalS) / 3600) : 0;
   }
 
-  get #producing(): number {
-    return this.#peak * NOTHING_SHARE * 4;
-  }
-
   #noon(): number {
     const { start, end } = this.#site.sun ?? this.#site.day;
     return Math.floor((start + end) / 2 / this.intervalS) * this.intervalS;
   }
 }
 
-/** A panel's day against its neighbours in the order of serial numbers. */
+/** A panel's day against its neighbours in the order of serial numbers, out of the day that is there already. */
 export class PanelCurve {
   #site: SiteState;
   #panels: PanelsState;
-  #device: () => number;
+  #index: () => number;
   readonly #neighbours = $derived.by(() => {
-    const cells = this.#panels.cells;
-    const index = cells.findIndex((cell) => cell.device_id === this.#device());
-    if (index < 0) return [];
-    return cells
-      .slice(Math.max(0, index - NEIGHBOURS_EACH_SIDE), index + NEIGHBOURS_EACH_SIDE + 1)
-      .map((cell) => cell.device_id)
-      .filter((id) => id !== this.#device());
+    const index = this.#index();
+    const from = Math.max(0, index - NEIGHBOURS_EACH_SIDE);
+    const to = Math.min(this.#panels.cells.length - 1, index + NEIGHBOURS_EACH_SIDE);
+    return Array.from({ length: to - from + 1 }, (_, step) => from + step).filter((other) => other !== index);
   });
-  readonly #query: CreateQueryResult<Point[][]>;
+  readonly #day = $derived.by(() => (this.#panels.waiting ? undefined : this.#panels.day));
 
-  readonly mine = $derived.by(() => this.#query.data?.[0] ?? []);
-  readonly others = $derived.by(() => meanOf((this.#query.data ?? []).slice(1)));
+  readonly mine = $derived.by(() => this.#day?.curve(this.#index()) ?? []);
+  readonly others = $derived.by(() => meanOf(this.#neighbours.map((index) => this.#day?.curve(index) ?? [])));
   readonly curve = $derived.by(() =>
     toCurve(this.mine, this.#panels.intervalS, null, Math.min(clock.now, this.#site.day.end)),
   );
@@ -213,27 +213,10 @@ export class PanelCurve {
     return mean > 0 && this.#neighbours.length > 0 ? own / mean : null;
   });
 
-  constructor(site: SiteState, panels: PanelsState, device: () => number) {
+  constructor(site: SiteState, panels: PanelsState, index: () => number) {
     this.#site = site;
     this.#panels = panels;
-    this.#device = device;
-    this.#query = createQuery(
-      () => {
-        const ids = [this.#device(), ...this.#neighbours];
-        const metric = this.#panels.metricName;
-        const span = this.#site.day;
-        const interval = this.#panels.intervalS;
-        const site = this.#site.id;
-        return {
-          queryKey: [...keys.series(site, this.#device(), metric, interval, span.start, span.end), this.#neighbours],
-          queryFn: (): Promise<Point[][]> => Promise.all(ids.map((id) => readSeries(site, id, metric, interval, span))),
-          enabled: metric !== '' && this.#panels.cells.length > 0,
-          placeholderData: keepPreviousData,
-          staleTime: 30_000,
-        };
-      },
-      () => session.queries,
-    );
+    this.#index = index;
   }
 
   get neighbours(): number {
@@ -241,8 +224,27 @@ export class PanelCurve {
   }
 
   get loading(): boolean {
-    return this.#query.data === undefined && this.#query.isFetching;
+    return this.#day === undefined;
   }
 }
 
-export type { DayCurve };
+/** What is known of a site's devices, asked for once something of it is shown. */
+export class DeviceFacts {
+  readonly #query: CreateQueryResult<Device[]>;
+
+  constructor(site: SiteState) {
+    this.#query = createQuery(
+      () => ({
+        queryKey: keys.devices(site.id),
+        queryFn: async (): Promise<Device[]> =>
+          (await data(api.GET('/api/sites/{site_id}/devices', { params: { path: { site_id: site.id } } }))).items,
+        staleTime: 60_000,
+      }),
+      () => session.queries,
+    );
+  }
+
+  of(id: number): Device | undefined {
+    return this.#query.data?.find((device) => device.id === id);
+  }
+}
