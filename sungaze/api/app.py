@@ -11,7 +11,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.static_files import create_static_files_router
 
 from sungaze import __version__
-from sungaze.api import accounts, alerts, places, problems, push, sites, system
+from sungaze.api import accounts, alerts, completeness, devices, export, places, problems, push, sites, system
 from sungaze.api.parts import Parts
 
 MISSING_PAGES = (
@@ -27,6 +27,7 @@ def create_app(parts: Parts | None, pages: Path | None = None) -> Litestar:
         return parts
 
     routes: list[Any] = [*accounts.ROUTES, *alerts.ROUTES, *places.ROUTES, *push.ROUTES, *sites.ROUTES]
+    routes += [*completeness.ROUTES, *devices.ROUTES, *export.ROUTES]
     routes += system.ROUTES
     if pages is not None and (pages / "index.html").is_file():
         routes.append(

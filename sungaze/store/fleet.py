@@ -109,6 +109,18 @@ class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: int | None
     last_reported_at: int | None
     rated_w: float | None
+    replaces_id: int | None
+    first_seen: int
+
+
+class FlipRow(msgspec.Struct, frozen=True):
+    """A change that was put down: of what, from what to what, and why."""
+
+    at: int
+    what: str
+    before: str | None
+    after: str | None
+    reason: str
 
 
 _SITE_SQL = "SELECT site.*, place.name AS place_name FROM site JOIN place ON place.id = site.place_id"
@@ -469,6 +481,16 @@ class Fleet:
         """Every device of a site, retired ones included, by type and serial."""
         query = Device.select().where(Device.site_id == site_id).order_by(Device.device_type, Device.serial_number)
         return [msgspec.convert(row, DeviceRow) for row in query.dicts().execute(self._db.peewee)]
+
+    def flips_of_device(self, device_id: int, limit: int) -> list[FlipRow]:
+        """The newest changes of a device, and those of its counters' bases, newest first."""
+        found = self._db.rows(
+            "SELECT at, what, before, after, reason FROM flip WHERE (subject = 'device' AND subject_id = ?1) "
+            "OR (subject = 'series' AND subject_id IN (SELECT id FROM series WHERE device_id = ?1)) "
+            "ORDER BY at DESC, id DESC LIMIT ?2",
+            (device_id, limit),
+        )
+        return [FlipRow(*row) for row in found]
 
     def device_ids(self, site_id: int) -> dict[str, int]:
         """The device ids of a site by vendor_device_id."""

@@ -193,6 +193,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ExportSamples */
+        get: operations["exportCsv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/fleet": {
         parameters: {
             query?: never;
@@ -347,6 +364,23 @@ export interface paths {
         patch: operations["updateSite"];
         trace?: never;
     };
+    "/api/sites/{site_id}/completeness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetCompleteness */
+        get: operations["getCompleteness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sites/{site_id}/devices": {
         parameters: {
             query?: never;
@@ -364,6 +398,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/sites/{site_id}/devices/{device_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetDevice */
+        get: operations["getDevice"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sites/{site_id}/flow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetFlow */
+        get: operations["getFlow"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sites/{site_id}/layout": {
         parameters: {
             query?: never;
@@ -373,6 +441,40 @@ export interface paths {
         };
         /** GetLayout */
         get: operations["getLayout"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sites/{site_id}/owed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListOwed */
+        get: operations["listOwed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sites/{site_id}/quarantine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListQuarantine */
+        get: operations["listQuarantine"];
         put?: never;
         post?: never;
         delete?: never;
@@ -545,6 +647,24 @@ export interface components {
             timestamp: number | null;
             value: number | null;
         };
+        /** CompleteDay */
+        CompleteDay: {
+            daily: boolean;
+            date: string;
+            expected: number;
+            owed: boolean;
+            present: number;
+            start: number;
+        };
+        /** CompletenessOut */
+        CompletenessOut: {
+            by_sun: boolean;
+            days: components["schemas"]["CompleteDay"][];
+            margin_s: number;
+            metric: string;
+            site_id: number;
+            step_s: number | null;
+        };
         /** ConnectIn */
         ConnectIn: {
             base_url?: string | null;
@@ -559,6 +679,37 @@ export interface components {
             plan?: string | null;
             vendor: string;
         };
+        /** DeviceDetail */
+        DeviceDetail: {
+            children: components["schemas"]["DeviceRef"][];
+            device_type: string;
+            energy_today_wh: number | null;
+            figure: components["schemas"]["FigureOut"] | null;
+            figures: components["schemas"]["FigureOut"][];
+            firmware: string | null;
+            first_seen: number;
+            flips: components["schemas"]["FlipOut"][];
+            id: number;
+            installed_on: string | null;
+            last_reported_at: number | null;
+            manufacturer: string | null;
+            measured_at: number | null;
+            metrics: components["schemas"]["MetricOut"][];
+            model: string | null;
+            name: string | null;
+            parent: components["schemas"]["DeviceRef"] | null;
+            parent_id: number | null;
+            part_number: string | null;
+            power_w: number | null;
+            rated_w: number | null;
+            replaced_by: components["schemas"]["DeviceRef"] | null;
+            replaced_by_id: number | null;
+            replaces: components["schemas"]["DeviceRef"] | null;
+            replaces_id: number | null;
+            serial_number: string | null;
+            status: string;
+            vendor_device_id: string;
+        };
         /** DeviceList */
         DeviceList: {
             items: components["schemas"]["DeviceOut"][];
@@ -566,6 +717,8 @@ export interface components {
         /** DeviceOut */
         DeviceOut: {
             device_type: string;
+            energy_today_wh: number | null;
+            figure: components["schemas"]["FigureOut"] | null;
             firmware: string | null;
             id: number;
             installed_on: string | null;
@@ -577,9 +730,19 @@ export interface components {
             parent_id: number | null;
             part_number: string | null;
             power_w: number | null;
+            replaced_by_id: number | null;
+            replaces_id: number | null;
             serial_number: string | null;
             status: string;
             vendor_device_id: string;
+        };
+        /** DeviceRef */
+        DeviceRef: {
+            device_type: string;
+            id: number;
+            name: string | null;
+            serial_number: string | null;
+            status: string;
         };
         /** FieldOut */
         FieldOut: {
@@ -590,6 +753,13 @@ export interface components {
             once: boolean;
             required: boolean;
             secret: boolean;
+        };
+        /** FigureOut */
+        FigureOut: {
+            metric: string;
+            timestamp: number;
+            unit: string;
+            value: number;
         };
         /** FleetOut */
         FleetOut: {
@@ -612,6 +782,30 @@ export interface components {
                 [key: string]: number;
             };
             yesterday: components["schemas"]["YesterdayOut"];
+        };
+        /** FlipOut */
+        FlipOut: {
+            after: string | null;
+            at: number;
+            before: string | null;
+            reason: string;
+            what: string;
+        };
+        /** FlowOut */
+        FlowOut: {
+            battery_at: number | null;
+            battery_w: number | null;
+            charge_at: number | null;
+            charge_pct: number | null;
+            grid_at: number | null;
+            grid_w: number | null;
+            has_battery: boolean;
+            has_grid: boolean;
+            has_home: boolean;
+            home_at: number | null;
+            home_w: number | null;
+            solar_at: number | null;
+            solar_w: number | null;
         };
         /** GrantIn */
         GrantIn: {
@@ -687,6 +881,23 @@ export interface components {
             metric: string;
             site: boolean;
             unit: string;
+        };
+        /** OwedList */
+        OwedList: {
+            items: components["schemas"]["OwedOut"][];
+            total: number;
+        };
+        /** OwedOut */
+        OwedOut: {
+            account: string;
+            account_id: number;
+            attempts: number;
+            end: number;
+            next_at: number | null;
+            reason: string;
+            resource: string;
+            start: number;
+            under_way: boolean;
         };
         /** PlaceList */
         PlaceList: {
@@ -795,6 +1006,23 @@ export interface components {
             calls: number;
             message: string;
         };
+        /** RefusedList */
+        RefusedList: {
+            items: components["schemas"]["RefusedOut"][];
+            total: number;
+        };
+        /** RefusedOut */
+        RefusedOut: {
+            device_id: number | null;
+            interval_s: number;
+            metric: string;
+            reason: string;
+            refused_at: number;
+            timestamp: number;
+            unit: string;
+            value: string;
+            vendor_device_id: string;
+        };
         /** SeriesOut */
         SeriesOut: {
             device_id: number;
@@ -840,6 +1068,7 @@ export interface components {
             device_types: {
                 [key: string]: number;
             };
+            differs: string[];
             energy_lifetime_wh: number | null;
             energy_month_wh: number | null;
             energy_today_wh: number | null;
@@ -1424,6 +1653,52 @@ export interface operations {
             };
         };
     };
+    exportCsv: {
+        parameters: {
+            query: {
+                /** @description A site's id. */
+                site: number;
+                metric?: string | null;
+                /** @description Epoch seconds or ISO 8601; the first there is. */
+                from?: string | null;
+                /** @description Epoch seconds or ISO 8601; the last there is. */
+                to?: string | null;
+                /** @description A device's id; 0 is the site. All of them. */
+                device?: number | null;
+                interval_s?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     getFleet: {
         parameters: {
             query?: never;
@@ -1743,6 +2018,48 @@ export interface operations {
             };
         };
     };
+    getCompleteness: {
+        parameters: {
+            query?: {
+                /** @description A local date; 90 days ago. */
+                from?: string | null;
+                /** @description A local date, the last one counted; today. */
+                to?: string | null;
+            };
+            header?: never;
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompletenessOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     listDevices: {
         parameters: {
             query?: never;
@@ -1761,6 +2078,81 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeviceList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getDevice: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site_id: number;
+                device_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceDetail"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getFlow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlowOut"];
                 };
             };
             /** @description Bad request syntax or unsupported method */
@@ -1805,6 +2197,85 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LayoutOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listOwed: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwedList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listQuarantine: {
+        parameters: {
+            query?: {
+                limit?: number;
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefusedList"];
                 };
             };
             /** @description Bad request syntax or unsupported method */
