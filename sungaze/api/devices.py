@@ -111,6 +111,7 @@ def get_flow(parts: GivenParts, site_id: Id) -> FlowOut:
         has_home=home is not None,
         has_grid=grid is not None,
         has_battery=bool(batteries) or battery is not None or charge is not None,
+        battery_devices=batteries,
     )
 
 

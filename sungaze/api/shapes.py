@@ -576,6 +576,7 @@ class FlowOut(msgspec.Struct):
     has_home: bool
     has_grid: bool
     has_battery: bool
+    battery_devices: list[int]
 
 
 class SeriesOut(msgspec.Struct):

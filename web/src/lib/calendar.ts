@@ -1,10 +1,11 @@
 import { addDays } from './time';
 
 /**
- * How a day of a calendar looks: a value on the ramp; zero, which is a value too; nothing came; nothing was due;
+ * How a day of a calendar looks: a value on the ramp; zero, which is a value too; nothing came; no curve came but the
+ * day's own figure; nothing was due;
  * the running day, which may still grow; before history begins, and after today.
  */
-export type DayLook = 'value' | 'zero' | 'none' | 'idle' | 'running' | 'before' | 'after';
+export type DayLook = 'value' | 'zero' | 'none' | 'daily' | 'idle' | 'running' | 'before' | 'after';
 
 export interface CalendarDay {
   date: string;

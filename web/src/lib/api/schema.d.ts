@@ -794,6 +794,7 @@ export interface components {
         /** FlowOut */
         FlowOut: {
             battery_at: number | null;
+            battery_devices: number[];
             battery_w: number | null;
             charge_at: number | null;
             charge_pct: number | null;

@@ -109,5 +109,5 @@ export function asCalendarDay(day: CompleteDay, today: string, first: string): C
   const say = words.day(date, count(day.present), count(day.expected), percent(share));
   if (day.present > 0) return { date: day.date, look: day.date === today ? 'running' : 'value', share, say: told(say) };
   if (!first || day.date < first) return { date: day.date, look: 'before', share: null, say: words.dayBefore(date) };
-  return { date: day.date, look: day.date === today ? 'running' : 'none', share: null, say: told(words.dayMissing(date, count(day.expected))) };
+  return { date: day.date, look: day.date === today ? 'running' : day.daily ? 'daily' : 'none', share: null, say: told(words.dayMissing(date, count(day.expected))) };
 }

@@ -118,8 +118,10 @@ export class SiteState {
 
 /** A part of a site whose series are drawn: its id, and the metrics that it has. */
 export interface Part {
-  device: number;
+  readonly device: number;
   metrics: () => readonly Metric[];
+  /** Without the day before. */
+  alone?: boolean;
 }
 
 /** The curve of the day shown, and that of the day before. */
@@ -181,7 +183,10 @@ export class DayCurve {
       () => session.queries,
     );
     this.#before = createQuery(
-      () => this.#options(addDays(this.#site.date, -1)),
+      () => {
+        const options = this.#options(addDays(this.#site.date, -1));
+        return { ...options, enabled: options.enabled && !this.#part?.alone };
+      },
       () => session.queries,
     );
   }
@@ -246,23 +251,26 @@ export interface Day {
 
 const DAYS_SHOWN = 30;
 
-/** The energy of the last days up to the one shown. */
+/** Daily energy: of the dates asked for, else of the last days up to the one shown. */
 export class DailyEnergy {
   #site: SiteState;
   #part: Part | null;
+  #span: (() => string[]) | null;
   readonly #dates = $derived.by(() => {
+    if (this.#span) return this.#span();
     // The window only moves when the day shown lies outside the last thirty.
     const last = this.#site.date < addDays(this.#site.today, 1 - DAYS_SHOWN) ? this.#site.date : this.#site.today;
     return Array.from({ length: DAYS_SHOWN }, (_, index) => addDays(last, index + 1 - DAYS_SHOWN));
   });
   readonly #query: CreateQueryResult<Point[]>;
 
-  readonly metric = $derived.by(() => {
+  readonly found = $derived.by(() => {
     const own = this.#part ? this.#part.metrics() : (this.#site.data?.metrics ?? []).filter((metric) => metric.site);
     const daily = own.filter((metric) => metric.kind === 'sum' && metric.intervals_s.includes(DAY_S));
     const produced = daily.filter((metric) => /^(dc_)?energy_wh$/.test(metric.metric));
-    return (produced[0] ?? daily[0])?.metric ?? '';
+    return produced[0] ?? daily[0];
   });
+  readonly metric = $derived(this.found?.metric ?? '');
   readonly days = $derived.by((): Day[] => {
     const zone = this.#site.zone;
     if (!zone) return [];
@@ -280,19 +288,21 @@ export class DailyEnergy {
     });
   });
 
-  constructor(site: SiteState, part: Part | null = null) {
+  constructor(site: SiteState, part: Part | null = null, span: (() => string[]) | null = null) {
     this.#site = site;
     this.#part = part;
+    this.#span = span;
     this.#query = createQuery(
       () => {
         const zone = this.#site.zone ?? 'UTC';
         const metric = this.metric;
         const device = this.#part?.device ?? 0;
-        const span = { start: localDay(this.#dates[0]!, zone).start, end: localDay(this.#dates.at(-1)!, zone).end };
+        const [first, last] = [this.#dates[0] ?? this.#site.date, this.#dates.at(-1) ?? this.#site.date];
+        const span = { start: localDay(first, zone).start, end: localDay(last, zone).end };
         return {
           queryKey: keys.series(this.#site.id, device, metric, DAY_S, span.start, span.end),
           queryFn: (): Promise<Point[]> => readSeries(this.#site.id, device, metric, DAY_S, span),
-          enabled: this.#site.zone !== null && metric !== '',
+          enabled: this.#site.zone !== null && metric !== '' && this.#dates.length > 0,
           placeholderData: keepPreviousData,
           staleTime: 30_000,
         };
