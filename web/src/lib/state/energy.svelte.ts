@@ -9,7 +9,7 @@ import { localDate } from '../time';
 import { keys } from './keys';
 import { router } from './router.svelte';
 import { session } from './session.svelte';
-import { DailyEnergy, DayCurve, type Day, type Metric, type SiteState } from './site.svelte';
+import { DailyEnergy, dailyMetric, DayCurve, type Day, type Metric, type SiteState } from './site.svelte';
 
 /** The range that the URL names: a day unless it says otherwise. */
 export function rangeOf(text: string): Range {
@@ -21,7 +21,7 @@ export class EnergyRange {
   #site: SiteState;
   readonly range = $derived(rangeOf(router.get('range')));
   readonly dates = $derived.by(() => {
-    const first = this.daily.found?.first;
+    const first = dailyMetric(this.#site.data?.metrics.filter((metric) => metric.site) ?? [])?.first;
     const zone = this.#site.zone ?? 'UTC';
     const since = first === undefined ? this.#site.today : localDate(first + 1, zone);
     return periodOf(this.range, this.#site.date, since, this.#site.today);

@@ -251,6 +251,12 @@ export interface Day {
 
 const DAYS_SHOWN = 30;
 
+/** The energy that days are told in: what is produced, else any other sum of a day. */
+export function dailyMetric(metrics: readonly Metric[]): Metric | undefined {
+  const daily = metrics.filter((metric) => metric.kind === 'sum' && metric.intervals_s.includes(DAY_S));
+  return daily.find((metric) => /^(dc_)?energy_wh$/.test(metric.metric)) ?? daily[0];
+}
+
 /** Daily energy: of the dates asked for, else of the last days up to the one shown. */
 export class DailyEnergy {
   #site: SiteState;
@@ -266,9 +272,7 @@ export class DailyEnergy {
 
   readonly found = $derived.by(() => {
     const own = this.#part ? this.#part.metrics() : (this.#site.data?.metrics ?? []).filter((metric) => metric.site);
-    const daily = own.filter((metric) => metric.kind === 'sum' && metric.intervals_s.includes(DAY_S));
-    const produced = daily.filter((metric) => /^(dc_)?energy_wh$/.test(metric.metric));
-    return produced[0] ?? daily[0];
+    return dailyMetric(own);
   });
   readonly metric = $derived(this.found?.metric ?? '');
   readonly days = $derived.by((): Day[] => {
