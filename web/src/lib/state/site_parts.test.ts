@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Device } from '../api/client';
+import { calendarDate } from '../format';
 import { toCurve, type Point } from '../gaps';
 import { localDay } from '../time';
 import { sortDevices } from './devices.svelte';
@@ -52,7 +53,7 @@ describe('a calendar of energy', () => {
 
   test('says each day in words', () => {
     const said = asCalendar([day('2026-11-03', 0), day('2026-11-04', 12_300)], TODAY).map((entry) => entry.say);
-    expect(said).toEqual(['3 Nov 2026: nothing produced', '4 Nov 2026: 12.3\u00a0kWh']);
+    expect(said).toEqual([`${calendarDate('2026-11-03')}: nothing produced`, `${calendarDate('2026-11-04')}: 12.3\u00a0kWh`]);
   });
 });
 
