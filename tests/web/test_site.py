@@ -92,7 +92,7 @@ def test_the_curve_is_taken_away_as_csv_and_as_a_picture(opened: Opens, site: di
     assert lines[0].startswith("vendor,vendor_site_id")
     assert {tuple(line.split(",")[3:5]) for line in lines[1:]} == {("ac_power_w", "300")}
     with page.expect_download() as png:
-        page.get_by_role("button", name="Save this chart as a picture").click()
+        page.get_by_role("button", name="PNG: save this chart").click()
     assert png.value.path().read_bytes().startswith(b"\x89PNG")
 
 

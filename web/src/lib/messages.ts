@@ -332,7 +332,7 @@ export const messages = {
     csv: 'CSV',
     png: 'PNG',
     csvLabel: 'Download this curve as CSV',
-    pngLabel: 'Save this chart as a picture',
+    pngLabel: 'PNG: save this chart as a picture',
     moments: 'Readings of a moment',
     percentScale: 'Percent run from the bottom to the top.',
     saved: (when: string): string => `drawn ${when}`,
