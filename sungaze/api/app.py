@@ -16,6 +16,9 @@ from sungaze.api import (
     alerts,
     archive,
     care,
+    completeness,
+    devices,
+    export,
     fleet,
     layout,
     places,
@@ -43,6 +46,7 @@ def create_app(parts: Parts | None, pages: Path | None = None) -> Litestar:
 
     routes: list[Any] = [*accounts.ROUTES, *alerts.ROUTES, *places.ROUTES, *push.ROUTES, *sites.ROUTES]
     routes += [*fleet.ROUTES, *search.ROUTES, *archive.ROUTES, *settings.ROUTES]
+    routes += [*completeness.ROUTES, *devices.ROUTES, *export.ROUTES]
     routes += [*care.ROUTES, *layout.ROUTES, *sheets.ROUTES, *system.ROUTES]
     if pages is not None and (pages / "index.html").is_file():
         routes.append(

@@ -413,6 +413,7 @@ class SiteDetail(SiteOut, kw_only=True):
     fine_from: int | None
     quarantined: int
     panels_note: str
+    differs: list[str]
 
 
 class SitePatch(msgspec.Struct, forbid_unknown_fields=True):
@@ -433,8 +434,21 @@ class SitePatch(msgspec.Struct, forbid_unknown_fields=True):
     role: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class DeviceOut(msgspec.Struct):
-    """A device of a site, with its newest production figure where it has one."""
+class FigureOut(msgspec.Struct):
+    """The newest value of a metric."""
+
+    metric: str
+    unit: str
+    value: float
+    timestamp: int
+
+
+class DeviceOut(msgspec.Struct, kw_only=True):
+    """A device of a site, with its newest production figure where it has one.
+
+    `figure` is the newest of what tells most of it: its power, else its charge, its temperature. `energy_today_wh`
+    counts from the site's local midnight, null where the device has no energy of its own.
+    """
 
     id: int
     vendor_device_id: str
@@ -451,12 +465,147 @@ class DeviceOut(msgspec.Struct):
     last_reported_at: int | None
     power_w: float | None
     measured_at: int | None
+    figure: FigureOut | None
+    energy_today_wh: float | None
+    replaces_id: int | None
+    replaced_by_id: int | None
 
 
 class DeviceList(msgspec.Struct):
     """The devices of a site, retired ones included."""
 
     items: list[DeviceOut]
+
+
+class DeviceRef(msgspec.Struct):
+    """A device that another one names."""
+
+    id: int
+    device_type: str
+    name: str | None
+    serial_number: str | None
+    status: str
+
+
+class FlipOut(msgspec.Struct):
+    """A change that was put down: of what, from what to what, and why."""
+
+    at: int
+    what: str
+    before: str | None
+    after: str | None
+    reason: str
+
+
+class DeviceDetail(DeviceOut, kw_only=True):
+    """A device whole; `flips` are its newest changes, newest first, `figures` the newest value of each metric."""
+
+    rated_w: float | None
+    first_seen: int
+    parent: DeviceRef | None
+    children: list[DeviceRef]
+    replaces: DeviceRef | None
+    replaced_by: DeviceRef | None
+    metrics: list[MetricOut]
+    figures: list[FigureOut]
+    flips: list[FlipOut]
+
+
+class CompleteDay(msgspec.Struct):
+    """How much of a local day is there. `expected` 0: nothing was due (a night, or a day still to come).
+
+    `daily` says that the vendor's own figure of the day is there, `owed` that a part of it is still to be asked for.
+    """
+
+    date: str
+    start: int
+    expected: int
+    present: int
+    daily: bool
+    owed: bool
+
+
+class CompletenessOut(msgspec.Struct):
+    """The completeness of a site's curve, day by day. `step_s` is the interval counted by; null without any curve.
+
+    With `by_sun` the intervals between sunrise and sunset count, less `margin_s` at either end while inverters wake;
+    without, those of the whole day.
+    """
+
+    site_id: int
+    metric: str
+    step_s: int | None
+    by_sun: bool
+    margin_s: int
+    days: list[CompleteDay]
+
+
+class OwedOut(msgspec.Struct):
+    """A span of history that is owed: `resource` in the vendor's terms, why, and when it may next be asked for.
+
+    `next_at` is null while the account cannot ask; `under_way` says that it is being asked for now.
+    """
+
+    account_id: int
+    account: str
+    resource: str
+    start: int
+    end: int
+    reason: str
+    attempts: int
+    next_at: int | None
+    under_way: bool
+
+
+class OwedList(msgspec.Struct):
+    """The spans that are owed to a site, in the order in which they are asked for; `total` counts all of them."""
+
+    items: list[OwedOut]
+    total: int
+
+
+class RefusedOut(msgspec.Struct):
+    """A value that was refused; as text, since it may be no number. `device_id` 0 is the site; null is not known."""
+
+    device_id: int | None
+    vendor_device_id: str
+    metric: str
+    unit: str
+    interval_s: int
+    timestamp: int
+    value: str
+    reason: str
+    refused_at: int
+
+
+class RefusedList(msgspec.Struct):
+    """One page of a site's refused values, the newest first; `total` counts all."""
+
+    items: list[RefusedOut]
+    total: int
+
+
+class FlowOut(msgspec.Struct):
+    """Where the power of a site goes, W; null is not known, and `has_*` says whether the site has such a thing at all.
+
+    `solar_w` is produced, `home_w` used, `grid_w` drawn from the grid (negative: given to it), `battery_w` given by
+    the battery (negative: taken). Each comes with the start of its interval, or with its moment.
+    """
+
+    solar_w: float | None
+    solar_at: int | None
+    home_w: float | None
+    home_at: int | None
+    grid_w: float | None
+    grid_at: int | None
+    battery_w: float | None
+    battery_at: int | None
+    charge_pct: float | None
+    charge_at: int | None
+    has_home: bool
+    has_grid: bool
+    has_battery: bool
+    battery_devices: list[int]
 
 
 class SeriesOut(msgspec.Struct):

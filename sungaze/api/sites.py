@@ -1,4 +1,4 @@
-"""Sites: the list, one site whole, what the user sets of it, its devices and series."""
+"""Sites: the list, one site whole, what the user sets of it, and its series."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from sungaze import clock
 from sungaze.api.board import SORTS
+from sungaze.api.devices import metrics_of
 from sungaze.api.parts import LARGEST_ID, GivenParts, Id, Parts
 from sungaze.api.places import role_of
 from sungaze.api.search import matching
 from sungaze.api.shapes import (
-    DeviceList,
-    DeviceOut,
     MetricOut,
     SeriesOut,
     SiteDetail,
@@ -111,6 +110,7 @@ def _detail(parts: Parts, site_id: int) -> SiteDetail:
         fine_from=fine.start if fine else None,
         quarantined=store.timeseries.quarantined(site_id),
         panels_note="" if panels else vendor.panels_note,
+        differs=list(vendor.differs),
     )
 
 
@@ -147,38 +147,6 @@ def update_site(parts: GivenParts, site_id: Id, data: JSONBody[SitePatch]) -> Si
     parts.board.refresh()
     parts.context.events.publish("sites", (site_id,))
     return _detail(parts, site_id)
-
-
-@get("/api/sites/{site_id:int}/devices", operation_id="listDevices", sync_to_thread=True)
-def list_devices(parts: GivenParts, site_id: Id) -> DeviceList:
-    """Every device of a site, retired ones included."""
-    store = parts.context.store
-    site = store.fleet.site(site_id)
-    metric = connector(site.vendor).vendor.power_metric
-    interval = store.timeseries.finest_of_devices(site_id, metric)
-    newest = store.timeseries.latest(site_id, metric, interval) if interval else {}
-    return DeviceList(
-        [
-            DeviceOut(
-                id=d.id,
-                vendor_device_id=d.vendor_device_id,
-                device_type=d.device_type,
-                name=d.name,
-                serial_number=d.serial_number,
-                model=d.model,
-                manufacturer=d.manufacturer,
-                part_number=d.part_number,
-                firmware=d.firmware,
-                status=d.status,
-                installed_on=d.installed_on,
-                parent_id=d.parent_id,
-                last_reported_at=d.last_reported_at,
-                power_w=newest[d.id][1] if d.id in newest else None,
-                measured_at=newest[d.id][0] if d.id in newest else None,
-            )
-            for d in store.fleet.devices(site_id)
-        ]
-    )
 
 
 @get("/api/sites/{site_id:int}/series", operation_id="getSeries", sync_to_thread=True)
@@ -259,20 +227,7 @@ def _sun(site: SiteRow, day: Span | None) -> Span | None:
 
 
 def _metrics(parts: Parts, site_id: int) -> list[MetricOut]:
-    found: dict[str, MetricOut] = {}
-    for info in parts.context.store.timeseries.catalogue(site_id):
-        entry = METRICS.get(info.key.metric)
-        if entry is None:
-            continue
-        out = found.setdefault(
-            entry.name, MetricOut(entry.name, entry.unit, entry.kind, [], False, 0, info.first, info.last)
-        )
-        if info.key.interval_s not in out.intervals_s:
-            out.intervals_s.append(info.key.interval_s)
-        out.site = out.site or info.key.device_id == SITE_DEVICE_ID
-        out.devices += info.key.device_id != SITE_DEVICE_ID
-        out.first, out.last = min(out.first, info.first), max(out.last, info.last)
-    return list(found.values())
+    return metrics_of(parts.context.store.timeseries.catalogue(site_id))
 
 
 def _month_energy(parts: Parts, site: SiteRow, metric: str, now: float) -> float | None:
@@ -295,4 +250,4 @@ def _lifetime(parts: Parts, site: SiteRow) -> float | None:
     return None
 
 
-ROUTES = [list_sites, get_site, update_site, list_devices, get_series]
+ROUTES = [list_sites, get_site, update_site, get_series]

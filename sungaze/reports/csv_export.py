@@ -9,6 +9,7 @@ import contextlib
 import csv
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,9 @@ from sungaze.model import METRICS
 from sungaze.store.database import Database
 
 HEADER: Final = ("vendor", "vendor_site_id", "vendor_device_id", "metric_name", "interval_s", "timestamp", "value")
+
+PIECE: Final = 5000
+"""The most samples that are read at once."""
 
 
 class ExportError(UserError):
@@ -63,39 +67,16 @@ def export_csv(
 def _write(
     store: Database, output: Path, site: int | None, metric: str | None, start: int | None, end: int | None
 ) -> int:
-    where: list[str] = ["1 = 1"]
-    parameters: list[int | str] = []
-    if site is not None:
-        where.append("series.site_id = ?")
-        parameters.append(site)
-    if metric is not None:
-        where.append("series.metric = ?")
-        parameters.append(metric)
-    series = store.rows(
-        "SELECT series.id, site.vendor, vendor_site_id, COALESCE(vendor_device_id, ''), metric, interval_s FROM series "
-        "JOIN site ON site.id = series.site_id LEFT JOIN device ON device.id = series.device_id "
-        f"WHERE {' AND '.join(where)} ORDER BY 2, 3, 4, 5, 6",
-        parameters,
-    )
     output = output.resolve()
     part = output.with_name(output.name + ".part")
-    first, last = start if start is not None else -(1 << 60), end if end is not None else 1 << 60
     count = 0
     try:
         if output.exists() and not output.is_file():
             raise ExportError(f"{output} is not a file. Nothing was written.")
         with part.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(HEADER)
-            for series_id, *what in series:
-                cursor = store.execute(
-                    "SELECT timestamp, value FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ? "
-                    "ORDER BY timestamp",
-                    (series_id, first, last),
-                )
-                for at, value in cursor:
-                    writer.writerow([*what, clock.iso(at), number(value)])
-                    count += 1
+            for lines in read_csv(store, site=site, metric=metric, start=start, end=end):
+                stream.writelines(lines)
+                count += len(lines)
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(output)
@@ -107,4 +88,59 @@ def _write(
         # Gone already where all went well; an interrupt leaves nothing behind either.
         with contextlib.suppress(OSError):
             part.unlink()
-    return count
+    return count - 1
+
+
+def read_csv(
+    store: Database,
+    *,
+    site: int | None = None,
+    device: int | None = None,
+    metric: str | None = None,
+    interval_s: int | None = None,
+    start: int | None = None,
+    end: int | None = None,
+) -> Iterator[list[str]]:
+    """The lines of an export in pieces, the header first; each piece is read by a query of its own.
+
+    So it can be read from another thread at each step, and holds no more than a piece in memory.
+    """
+    wanted = {"series.site_id": site, "series.device_id": device, "series.metric": metric, "interval_s": interval_s}
+    asked = {column: value for column, value in wanted.items() if value is not None}
+    series = store.rows(
+        "SELECT series.id, site.vendor, vendor_site_id, COALESCE(vendor_device_id, ''), metric, interval_s FROM series "
+        "JOIN site ON site.id = series.site_id LEFT JOIN device ON device.id = series.device_id "
+        f"WHERE {' AND '.join(['1 = 1', *(f'{column} = ?' for column in asked)])} ORDER BY 2, 3, 4, 5, 6",
+        list(asked.values()),
+    )
+    lines: list[str] = []
+    writer = csv.writer(_Lines(lines), lineterminator="\n")
+    writer.writerow(HEADER)
+    last = end if end is not None else 1 << 60
+    for series_id, *what in series:
+        first = start if start is not None else -(1 << 60)
+        while True:
+            rows = store.rows(
+                "SELECT timestamp, value FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ? "
+                "ORDER BY timestamp LIMIT ?",
+                (series_id, first, last, PIECE),
+            )
+            writer.writerows([*what, clock.iso(at), number(value)] for at, value in rows)
+            if len(lines) >= PIECE:
+                yield lines.copy()
+                lines.clear()
+            if len(rows) < PIECE:
+                break
+            first = rows[-1][0] + 1
+    if lines:
+        yield lines.copy()
+
+
+class _Lines:
+    """What csv writes to: each line as it is."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def write(self, line: str) -> None:
+        self._lines.append(line)

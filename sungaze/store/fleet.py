@@ -121,6 +121,8 @@ class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: int | None
     last_reported_at: int | None
     rated_w: float | None
+    replaces_id: int | None
+    first_seen: int
     position: str | None
     user_array: str | None
     user_row: int | None
@@ -138,6 +140,16 @@ class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
         if self.user_row is None or self.user_column is None:
             return None
         return Placement(self.user_array, self.user_row, self.user_column)
+
+
+class FlipRow(msgspec.Struct, frozen=True):
+    """A change that was put down: of what, from what to what, and why."""
+
+    at: int
+    what: str
+    before: str | None
+    after: str | None
+    reason: str
 
 
 _SITE_SQL = (
@@ -549,6 +561,16 @@ class Fleet:
             site_id: frozenset(next((mine[t.value] for t in PRODUCING_TYPES if t.value in mine), ()))
             for site_id, mine in types.items()
         }
+
+    def flips_of_device(self, device_id: int, limit: int) -> list[FlipRow]:
+        """The newest changes of a device, and those of its counters' bases, newest first."""
+        found = self._db.rows(
+            "SELECT at, what, before, after, reason FROM flip WHERE (subject = 'device' AND subject_id = ?1) "
+            "OR (subject = 'series' AND subject_id IN (SELECT id FROM series WHERE device_id = ?1)) "
+            "ORDER BY at DESC, id DESC LIMIT ?2",
+            (device_id, limit),
+        )
+        return [FlipRow(*row) for row in found]
 
     def device_ids(self, site_id: int) -> dict[str, int]:
         """The device ids of a site by vendor_device_id."""

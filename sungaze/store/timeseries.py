@@ -77,6 +77,18 @@ class SeriesInfo(msgspec.Struct, frozen=True):
     last: int
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """A value in quarantine, as text since it may be no number; an empty device is the site itself."""
+
+    vendor_device_id: str
+    metric: str
+    interval_s: int
+    timestamp: int
+    value: str
+    reason: str
+    refused_at: int
+
+
 class Points(msgspec.Struct, frozen=True):
     """What a read brings: rows of (timestamp, value), or of (timestamp, mean, min, max) for the mean of a bucket."""
 
@@ -542,6 +554,60 @@ class TimeSeries:
             [day.start + step * slot for slot in range(first, last)],
             {device_id: row[first:last] for device_id, row in values.items()},
         )
+
+    def newest_of_devices(self, site_id: int, metrics: Sequence[str]) -> dict[int, dict[str, tuple[int, float]]]:
+        """The newest sample (timestamp, value) of each of these metrics, by device id (0 is the site) and metric."""
+        marks = ",".join("?" * len(metrics))
+        found: dict[int, dict[str, tuple[int, float]]] = {}
+        for device, metric, at, value in self._db.rows(
+            "SELECT device_id, metric, sample.timestamp, sample.value FROM series JOIN sample ON "
+            "sample.series_id = series.id AND sample.timestamp = (SELECT max(timestamp) FROM sample AS newest "
+            f"WHERE newest.series_id = series.id) WHERE site_id = ? AND metric IN ({marks}) AND interval_s < {DAY_S} "
+            "ORDER BY sample.timestamp",
+            (site_id, *metrics),
+        ):
+            found.setdefault(device, {})[metric] = (int(at), float(value))
+        return found
+
+    def energy_of_devices(self, site_id: int, metric: str, day: Span) -> dict[int, float]:
+        """What each device of a site gave in a local day so far, Wh, by device id.
+
+        The vendor's own figure of the day where there is one, else the sum of the finest intervals; never both.
+        """
+        found: dict[int, float] = {}
+        for device, total in self._db.rows(
+            "SELECT device_id, sum(sample.value) FROM series JOIN sample ON sample.series_id = series.id "
+            "WHERE site_id = ? AND metric = ? AND device_id <> 0 AND interval_s > 0 AND timestamp >= ? "
+            f"AND timestamp < ? GROUP BY device_id, interval_s ORDER BY interval_s = {DAY_S} DESC, interval_s",
+            (site_id, metric, day.start, day.end),
+        ):
+            found.setdefault(int(device), float(total))
+        return found
+
+    def counts(self, key: SeriesKey, spans: Sequence[Span], step_s: int) -> list[int]:
+        """In how many steps of `step_s` seconds of each span a series has a sample."""
+        series = self._db.scalar(_FIND_SERIES, (key.site_id, key.device_id, key.metric, key.interval_s))
+        if series is None:
+            return [0] * len(spans)
+        return [
+            int(
+                self._db.scalar(
+                    "SELECT count(DISTINCT (timestamp - ?2) / ?4) FROM sample WHERE series_id = ?1 "
+                    "AND timestamp >= ?2 AND timestamp < ?3",
+                    (series, span.start, span.end, step_s),
+                )
+            )
+            for span in spans
+        ]
+
+    def refused(self, site_id: int, limit: int, offset: int) -> list[Refused]:
+        """The values of a site that are in quarantine, the newest first."""
+        found = self._db.rows(
+            "SELECT vendor_device_id, metric, interval_s, timestamp, value, reason, refused_at FROM quarantine "
+            "WHERE site_id = ? ORDER BY timestamp DESC, id DESC LIMIT ? OFFSET ?",
+            (site_id, limit, offset),
+        )
+        return [Refused(*row) for row in found]
 
     def quarantined(self, site_id: int) -> int:
         """How many values of a site were refused."""

@@ -45,6 +45,18 @@ class Gap(msgspec.Struct, frozen=True):
     attempts: int
 
 
+class Owed(msgspec.Struct, frozen=True):
+    """A span that is owed to a site, and when it may next be asked for."""
+
+    account_id: int
+    resource: str
+    span: Span
+    reason: str
+    attempts: int
+    not_before: float
+    under_way: bool
+
+
 class Progress(msgspec.Struct, frozen=True):
     """How much of the history asked for has come, in calls."""
 
@@ -364,6 +376,18 @@ class Work:
                 (account_id,),
             )
         )
+
+    def owed_to_site(self, site_id: int, now: float) -> list[Owed]:
+        """The spans of history that are still owed to a site, in the order in which they are asked for."""
+        return [
+            Owed(account, resource, Span(start, end), reason, attempts, not_before, bool(under_way))
+            for account, resource, start, end, reason, attempts, not_before, under_way in self._db.rows(
+                "SELECT account_id, resource, span_start, span_end, reason, attempts, not_before, "
+                "COALESCE(lease_until > ?, 0) FROM gap WHERE site_id = ? AND closed_at IS NULL "
+                "ORDER BY priority, span_end DESC, id",
+                (now, site_id),
+            )
+        ]
 
     def open_gaps(self, account_id: int) -> int:
         """Spans of history of an account that are still owed."""

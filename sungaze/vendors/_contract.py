@@ -167,6 +167,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     """Resources that reach back, coarse first: `daily` (30 days at connect), then fine ones (48 hours)."""
     notes: tuple[str, ...] = ()
     panels_note: str = ""
+    differs: tuple[str, ...] = ()
+    """Why a figure here may differ from the one that the vendor's own pages show, a sentence each."""
     bucket_s: int = 900
     """How often new figures appear with the vendor: as often a site on screen is asked, while its share lasts."""
     settle_s: int = 0

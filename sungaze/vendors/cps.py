@@ -206,6 +206,11 @@ VENDOR: Final = Vendor(
         "CPS's own cloud stays closed until CPS has let you in; what the gateway sends or is asked works without it.",
         "The form of pushed messages is assumed until CPS's document is known.",
     ),
+    differs=(
+        "Production is the sum of what the inverters say of their AC side; a revenue meter is not asked.",
+        "A moment is read for each interval, where CPS's own cloud may show a mean.",
+        "The inverter's day begins at its gateway's midnight, which in summer may be an hour off the site's.",
+    ),
 )
 
 

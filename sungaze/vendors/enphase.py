@@ -217,6 +217,13 @@ VENDOR: Final = Vendor(
         "figure instead.",
     ),
     panels_note="Curves per panel need Enphase's Kilowatt, Megawatt or Partner plan.",
+    differs=(
+        "Production is what the microinverters report, throughout. Where a meter is fitted, Enphase's "
+        "pages may show the meter's figure, and the two differ.",
+        "Enphase stamps the end of an interval, Sungaze its start: a curve stands five minutes earlier here.",
+        "Power is the mean of five minutes, and energy whole watt-hours; the pages round both to kilowatt-hours.",
+        "An interval grows while single microinverters still report; it is asked again, and the later figure counts.",
+    ),
 )
 
 # -- wire types: exactly the fields that are used --------------------------------------------------------------------

@@ -198,6 +198,13 @@ VENDOR: Final = Vendor(
         "Production is the sum of the PV Links (DC): the inverter's own figure includes the battery.",
     ),
     panels_note="Generac gives figures per PV Link, which is a string of panels, and none per panel.",
+    differs=(
+        "Production is the DC sum of the PV Links. The dashboard may show the inverter's AC power, "
+        "which includes the battery.",
+        "What is read is the moment at which each device last reported, not a mean: short peaks and clouds look "
+        "larger or are missed.",
+        "The figures are 45 minutes to several hours old when they come; the app may have newer ones.",
+    ),
 )
 
 # -- wire types: exactly the fields that are used --------------------------------------------------------------------

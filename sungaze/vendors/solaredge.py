@@ -208,6 +208,11 @@ VENDOR: Final = Vendor(
     ),
     panels_note="SolarEdge's interface gives no figures per panel since V1 ended on 3 November 2026; the panels are "
     "listed with their serials and states.",
+    differs=(
+        "These are SolarEdge's own quarter-hours and days: AC production as the portal counts it.",
+        "SolarEdge fills gaps up to three days later; Sungaze asks again, and the later figure counts.",
+        "The portal's power of this moment is newer than the last whole quarter-hour that is given.",
+    ),
 )
 
 # -- wire types: exactly the fields that are used --------------------------------------------------------------------

@@ -170,6 +170,10 @@ VENDOR: Final = Vendor(
         "Figures arrive 10 to 40 minutes late, sometimes more than an hour.",
     ),
     panels_note="Figures of systems and panels need Tigo's Premium subscription.",
+    differs=(
+        "These are DC figures, measured at the panels: an inverter or a meter shows a few percent less.",
+        "Tigo sends figures late and in pieces; a day grows here until its last piece has come.",
+    ),
 )
 
 # -- wire types: exactly the fields that are used --------------------------------------------------------------------

@@ -145,3 +145,10 @@ def test_what_costs_money_is_not_spent_unasked() -> None:
     for found in connectors().values():
         for plan in found.vendor.plans:
             assert all(limit.included is not None for limit in plan.limits if limit.price_usd)
+
+
+@pytest.mark.parametrize("found", EVERY)
+def test_every_vendor_says_why_its_own_pages_may_show_something_else(found: Connector) -> None:
+    differs = found.vendor.differs
+    assert differs
+    assert all(sentence.endswith(".") for sentence in differs)

@@ -146,6 +146,24 @@ export function calendarDate(date: string): string {
   return Number.isNaN(at) ? date : fullDate(at / 1000, 'UTC');
 }
 
+const atNoon = (date: string): number => Date.parse(`${date}T12:00:00Z`) / 1000;
+
+/** Nov: the month of a local date. */
+export function monthName(date: string): string {
+  return format('UTC', 'month', { month: 'short' }).format(atNoon(date) * 1000);
+}
+
+/** November 2026: the month of a local date, in full. */
+export function monthAndYear(date: string): string {
+  return format('UTC', 'month-year', { month: 'long', year: 'numeric' }).format(atNoon(date) * 1000);
+}
+
+/** 96 %, never 100 for what is not whole. */
+export function percent(share: number): string {
+  const whole = share >= 1 ? 100 : Math.min(99, Math.max(share > 0 ? 1 : 0, Math.round(100 * share)));
+  return `${whole}\u00a0%`;
+}
+
 /** 13:05 on the day of `now`, else 20 Nov 13:05. */
 export function moment(at: number, zone: string, now: number): string {
   const time = clockTime(at, zone);

@@ -17,12 +17,25 @@ describe('routes', () => {
     ['#/places', { name: 'places' }],
     ['#/places/7', { name: 'place', id: 7 }],
     ['#/alerts?severity=error', { name: 'alerts' }],
+    ['#/sites/3/devices', { name: 'site', id: 3, tab: 'devices' }],
+    ['#/sites/3/devices/17', { name: 'site', id: 3, tab: 'devices', device: 17 }],
+    ['#/sites/3/alerts', { name: 'site', id: 3, tab: 'alerts' }],
+    ['#/sites/3/data', { name: 'site', id: 3, tab: 'data' }],
+    ['#/sites/3/overview', { name: 'nowhere' }],
+    ['#/sites/3/data/17', { name: 'nowhere' }],
+    ['#/sites/3/devices/first', { name: 'nowhere' }],
     ['#/accounts', { name: 'accounts' }],
     ['#/accounts/connect', { name: 'connect' }],
     ['#/sites/three', { name: 'nowhere' }],
     ['#/elsewhere', { name: 'nowhere' }],
   ])('%s leads to %o', (hash, page) => {
     expect(parseRoute(hash).page).toEqual(page);
+  });
+
+  test('a device has an address of its own', () => {
+    expect(href({ name: 'site', id: 3, tab: 'devices', device: 17 }, { date: '2026-11-20' })).toBe(
+      '#/sites/3/devices/17?date=2026-11-20',
+    );
   });
 
   test('a search may hold a question mark', () => {

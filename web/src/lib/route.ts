@@ -1,8 +1,11 @@
-export type Tab = 'overview' | 'panels';
+/** The parts of a site's page, in the order of its tabs. */
+export const TABS = ['overview', 'panels', 'devices', 'alerts', 'data'] as const;
+export type Tab = (typeof TABS)[number];
 
 export type Page =
   | { name: 'fleet' }
-  | { name: 'site'; id: number; tab: Tab }
+  /** With `device`, the page of one device under the tab of all of them. */
+  | { name: 'site'; id: number; tab: Tab; device?: number }
   | { name: 'alerts' }
   | { name: 'places' }
   | { name: 'place'; id: number }
@@ -36,11 +39,18 @@ function pageOf(parts: string[]): Page {
   if (first === 'accounts' && second === undefined) return { name: 'accounts' };
   if (second === undefined && (first === 'work' || first === 'settings' || first === 'about')) return { name: first };
   if (first === 'accounts' && second === 'connect' && third === undefined) return { name: 'connect' };
-  if (first === 'sites' && second !== undefined && /^\d{1,15}$/.test(second) && parts.length <= 3) {
-    if (third === undefined) return { name: 'site', id: Number(second), tab: 'overview' };
-    if (third === 'panels') return { name: 'site', id: Number(second), tab: 'panels' };
+  if (first === 'sites' && isId(second)) {
+    const id = Number(second);
+    if (third === undefined) return { name: 'site', id, tab: 'overview' };
+    const tab = TABS.find((name) => name === third && name !== 'overview');
+    if (tab && parts.length === 3) return { name: 'site', id, tab };
+    if (tab === 'devices' && parts.length === 4 && isId(parts[3])) return { name: 'site', id, tab, device: Number(parts[3]) };
   }
   return { name: 'nowhere' };
+}
+
+function isId(text: string | undefined): boolean {
+  return text !== undefined && /^\d{1,15}$/.test(text);
 }
 
 /** The fragment of a page; parameters that are empty are left out. */
@@ -56,7 +66,7 @@ export function href(page: Page, params: Params = {}): string {
 function pathOf(page: Page): string {
   switch (page.name) {
     case 'site':
-      return `/sites/${page.id}${page.tab === 'panels' ? '/panels' : ''}`;
+      return `/sites/${page.id}${page.tab === 'overview' ? '' : `/${page.tab}`}${page.device === undefined ? '' : `/${page.device}`}`;
     case 'places':
       return '/places';
     case 'place':

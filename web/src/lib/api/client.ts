@@ -11,7 +11,10 @@ export type Series = Schemas['SeriesOut'];
 export type LayoutDay = Schemas['LayoutDayOut'];
 export type DayCell = Schemas['DayCellOut'];
 export type Device = Schemas['DeviceOut'];
+export type DeviceDetail = Schemas['DeviceDetail'];
 export type Alert = Schemas['AlertOut'];
+export type Flow = Schemas['FlowOut'];
+export type Completeness = Schemas['CompletenessOut'];
 export type Quota = Schemas['QuotaOut'];
 
 /** The typed client. Its `fetch` is looked up at each call, so that tests can stand in for the server. */

@@ -263,6 +263,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ExportSamples */
+        get: operations["exportCsv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/fleet": {
         parameters: {
             query?: never;
@@ -608,6 +625,23 @@ export interface paths {
         patch: operations["updateSite"];
         trace?: never;
     };
+    "/api/sites/{site_id}/completeness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetCompleteness */
+        get: operations["getCompleteness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sites/{site_id}/devices": {
         parameters: {
             query?: never;
@@ -617,6 +651,40 @@ export interface paths {
         };
         /** ListDevices */
         get: operations["listDevices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sites/{site_id}/devices/{device_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetDevice */
+        get: operations["getDevice"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sites/{site_id}/flow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetFlow */
+        get: operations["getFlow"];
         put?: never;
         post?: never;
         delete?: never;
@@ -659,6 +727,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/sites/{site_id}/owed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListOwed */
+        get: operations["listOwed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sites/{site_id}/positions": {
         parameters: {
             query?: never;
@@ -687,6 +772,23 @@ export interface paths {
         put?: never;
         /** ImportPositions */
         post: operations["importPositions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sites/{site_id}/quarantine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListQuarantine */
+        get: operations["listQuarantine"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -935,6 +1037,24 @@ export interface components {
             since: number;
             sites_added: number;
         };
+        /** CompleteDay */
+        CompleteDay: {
+            daily: boolean;
+            date: string;
+            expected: number;
+            owed: boolean;
+            present: number;
+            start: number;
+        };
+        /** CompletenessOut */
+        CompletenessOut: {
+            by_sun: boolean;
+            days: components["schemas"]["CompleteDay"][];
+            margin_s: number;
+            metric: string;
+            site_id: number;
+            step_s: number | null;
+        };
         /** ConnectIn */
         ConnectIn: {
             base_url?: string | null;
@@ -971,6 +1091,37 @@ export interface components {
             message: string;
             samples: number;
         };
+        /** DeviceDetail */
+        DeviceDetail: {
+            children: components["schemas"]["DeviceRef"][];
+            device_type: string;
+            energy_today_wh: number | null;
+            figure: components["schemas"]["FigureOut"] | null;
+            figures: components["schemas"]["FigureOut"][];
+            firmware: string | null;
+            first_seen: number;
+            flips: components["schemas"]["FlipOut"][];
+            id: number;
+            installed_on: string | null;
+            last_reported_at: number | null;
+            manufacturer: string | null;
+            measured_at: number | null;
+            metrics: components["schemas"]["MetricOut"][];
+            model: string | null;
+            name: string | null;
+            parent: components["schemas"]["DeviceRef"] | null;
+            parent_id: number | null;
+            part_number: string | null;
+            power_w: number | null;
+            rated_w: number | null;
+            replaced_by: components["schemas"]["DeviceRef"] | null;
+            replaced_by_id: number | null;
+            replaces: components["schemas"]["DeviceRef"] | null;
+            replaces_id: number | null;
+            serial_number: string | null;
+            status: string;
+            vendor_device_id: string;
+        };
         /** DeviceList */
         DeviceList: {
             items: components["schemas"]["DeviceOut"][];
@@ -978,6 +1129,8 @@ export interface components {
         /** DeviceOut */
         DeviceOut: {
             device_type: string;
+            energy_today_wh: number | null;
+            figure: components["schemas"]["FigureOut"] | null;
             firmware: string | null;
             id: number;
             installed_on: string | null;
@@ -989,9 +1142,19 @@ export interface components {
             parent_id: number | null;
             part_number: string | null;
             power_w: number | null;
+            replaced_by_id: number | null;
+            replaces_id: number | null;
             serial_number: string | null;
             status: string;
             vendor_device_id: string;
+        };
+        /** DeviceRef */
+        DeviceRef: {
+            device_type: string;
+            id: number;
+            name: string | null;
+            serial_number: string | null;
+            status: string;
         };
         /** DismissIn */
         DismissIn: {
@@ -1008,6 +1171,13 @@ export interface components {
             once: boolean;
             required: boolean;
             secret: boolean;
+        };
+        /** FigureOut */
+        FigureOut: {
+            metric: string;
+            timestamp: number;
+            unit: string;
+            value: number;
         };
         /** FleetOut */
         FleetOut: {
@@ -1030,6 +1200,31 @@ export interface components {
                 [key: string]: number;
             };
             yesterday: components["schemas"]["YesterdayOut"];
+        };
+        /** FlipOut */
+        FlipOut: {
+            after: string | null;
+            at: number;
+            before: string | null;
+            reason: string;
+            what: string;
+        };
+        /** FlowOut */
+        FlowOut: {
+            battery_at: number | null;
+            battery_devices: number[];
+            battery_w: number | null;
+            charge_at: number | null;
+            charge_pct: number | null;
+            grid_at: number | null;
+            grid_w: number | null;
+            has_battery: boolean;
+            has_grid: boolean;
+            has_home: boolean;
+            home_at: number | null;
+            home_w: number | null;
+            solar_at: number | null;
+            solar_w: number | null;
         };
         /** FoundOut */
         FoundOut: {
@@ -1193,6 +1388,23 @@ export interface components {
         /** NotePatch */
         NotePatch: {
             text: string;
+        };
+        /** OwedList */
+        OwedList: {
+            items: components["schemas"]["OwedOut"][];
+            total: number;
+        };
+        /** OwedOut */
+        OwedOut: {
+            account: string;
+            account_id: number;
+            attempts: number;
+            end: number;
+            next_at: number | null;
+            reason: string;
+            resource: string;
+            start: number;
+            under_way: boolean;
         };
         /** PackageOut */
         PackageOut: {
@@ -1369,6 +1581,23 @@ export interface components {
             calls: number;
             message: string;
         };
+        /** RefusedList */
+        RefusedList: {
+            items: components["schemas"]["RefusedOut"][];
+            total: number;
+        };
+        /** RefusedOut */
+        RefusedOut: {
+            device_id: number | null;
+            interval_s: number;
+            metric: string;
+            reason: string;
+            refused_at: number;
+            timestamp: number;
+            unit: string;
+            value: string;
+            vendor_device_id: string;
+        };
         /** SearchOut */
         SearchOut: {
             items: components["schemas"]["FoundOut"][];
@@ -1444,6 +1673,7 @@ export interface components {
             device_types: {
                 [key: string]: number;
             };
+            differs: string[];
             energy_lifetime_wh: number | null;
             energy_month_wh: number | null;
             energy_today_wh: number | null;
@@ -2247,6 +2477,52 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": unknown;
+                };
+            };
+        };
+    };
+    exportCsv: {
+        parameters: {
+            query: {
+                /** @description A site's id. */
+                site: number;
+                metric?: string | null;
+                /** @description Epoch seconds or ISO 8601; the first there is. */
+                from?: string | null;
+                /** @description Epoch seconds or ISO 8601; the last there is. */
+                to?: string | null;
+                /** @description A device's id; 0 is the site. All of them. */
+                device?: number | null;
+                interval_s?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
@@ -3109,6 +3385,48 @@ export interface operations {
             };
         };
     };
+    getCompleteness: {
+        parameters: {
+            query?: {
+                /** @description A local date; 90 days ago. */
+                from?: string | null;
+                /** @description A local date, the last one counted; today. */
+                to?: string | null;
+            };
+            header?: never;
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompletenessOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     listDevices: {
         parameters: {
             query?: never;
@@ -3127,6 +3445,81 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeviceList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getDevice: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site_id: number;
+                device_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceDetail"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getFlow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlowOut"];
                 };
             };
             /** @description Bad request syntax or unsupported method */
@@ -3234,6 +3627,45 @@ export interface operations {
             };
         };
     };
+    listOwed: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwedList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     updatePositions: {
         parameters: {
             query?: never;
@@ -3297,6 +3729,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PositionsOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listQuarantine: {
+        parameters: {
+            query?: {
+                limit?: number;
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefusedList"];
                 };
             };
             /** @description Bad request syntax or unsupported method */

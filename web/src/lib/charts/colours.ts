@@ -6,6 +6,8 @@ export interface Colours {
   sun: string;
   asleep: string;
   offline: string;
+  ok: string;
+  focus: string;
   panel: string;
   font: string;
 }
@@ -20,6 +22,8 @@ export function readColours(element: Element): Colours {
     sun: token('sun'),
     asleep: token('asleep'),
     offline: token('offline'),
+    ok: token('ok'),
+    focus: token('focus'),
     panel: token('panel'),
     font: style.fontFamily,
   };
@@ -63,4 +67,20 @@ export function dots(context: CanvasRenderingContext2D, colour: string, ratio: n
   pen.arc(size / 2, size / 2, ratio, 0, 2 * Math.PI);
   pen.fill();
   return context.createPattern(tile, 'repeat');
+}
+
+/** The curves beside the production, told apart by colour and by dash. */
+export type BesideLook = 'consumption_power_w' | 'grid_power_w' | 'battery_power_w' | 'state_of_charge_pct';
+
+export function besideLook(look: BesideLook, colours: Colours): [stroke: string, dash: number[]] {
+  switch (look) {
+    case 'consumption_power_w':
+      return [colours.focus, []];
+    case 'grid_power_w':
+      return [colours.offline, [8, 3]];
+    case 'battery_power_w':
+      return [colours.ok, [6, 2, 2, 2]];
+    default:
+      return [colours.asleep, [2, 2]];
+  }
 }

@@ -73,7 +73,7 @@ describe('an account', () => {
   test('says what is used and left, and true progress', () => {
     render(AccountCard, { accounts: quiet, account: anAccount(), vendor: aVendor(), disconnect: vi.fn() });
     expect(screen.getByText('152 of 10,000 used, 9,848 left')).toBeTruthy();
-    expect(screen.getByText('30 of 48 calls')).toBeTruthy();
+    expect(screen.getByText('30 of 48 pieces of history')).toBeTruthy();
     const bar = screen.getByRole('progressbar', { name: 'Buying history' }) as HTMLProgressElement;
     expect([bar.value, bar.max]).toEqual([30, 48]);
   });

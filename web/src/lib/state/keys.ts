@@ -6,6 +6,12 @@ export const keys = {
   siteDetail: (id: number) => ['site', id, 'detail'] as const,
   devices: (id: number) => ['site', id, 'devices'] as const,
   layoutDay: (id: number, metric: string, date: string) => ['site', id, 'layout', metric, date] as const,
+  device: (id: number, device: number) => ['site', id, 'device', device] as const,
+  flow: (id: number) => ['site', id, 'flow'] as const,
+  siteAlerts: (id: number) => ['site', id, 'alerts'] as const,
+  completeness: (id: number, from: string, to: string) => ['site', id, 'completeness', from, to] as const,
+  owed: (id: number) => ['site', id, 'owed'] as const,
+  refused: (id: number, limit: number) => ['site', id, 'refused', limit] as const,
   series: (id: number, device: number, metric: string, interval: number | null, from: number, to: number) =>
     ['site', id, 'series', device, metric, interval, from, to] as const,
   alerts: (...asked: (string | number | null)[]) => ['alerts', ...asked] as const,

@@ -116,11 +116,19 @@ export class SiteState {
   }
 }
 
+/** A part of a site whose series are drawn: its id, and the metrics that it has. */
+export interface Part {
+  readonly device: number;
+  metrics: () => readonly Metric[];
+  /** Without the day before. */
+  alone?: boolean;
+}
+
 /** The curve of the day shown, and that of the day before. */
 export class DayCurve {
   #site: SiteState;
   #wanted: () => string;
-  #device: number;
+  #part: Part | null;
   readonly #today: CreateQueryResult<Point[]>;
   readonly #before: CreateQueryResult<Point[]>;
 
@@ -128,15 +136,29 @@ export class DayCurve {
   readonly metrics = $derived.by(() => {
     const site = this.#site.data;
     if (!site) return [];
-    return site.metrics
-      .filter((metric) => metric.site && metric.kind !== 'counter' && metric.intervals_s.some(isFine))
+    const own = this.#part ? this.#part.metrics() : site.metrics.filter((metric) => metric.site);
+    return own
+      .filter((metric) => metric.kind !== 'counter' && metric.intervals_s.some((length) => isFine(length, metric)))
       .sort((a, b) => rank(a, site) - rank(b, site));
   });
   readonly metric = $derived.by(
     () => this.metrics.find((metric) => metric.metric === this.#wanted()) ?? this.metrics[0],
   );
-  readonly intervalS = $derived.by(() => Math.min(...(this.metric?.intervals_s.filter(isFine) ?? [900])));
-  readonly points = $derived.by((): Point[] => this.#today.data ?? []);
+  /** The finest length that there is, as it is asked for; 0 stands for moments, which come last. */
+  readonly askedS = $derived.by(() => {
+    const lengths = this.metric?.intervals_s.filter((length) => length < DAY_S) ?? [];
+    return Math.min(...lengths.filter((length) => length > 0), Infinity) < DAY_S
+      ? Math.min(...lengths.filter((length) => length > 0))
+      : 0;
+  });
+  readonly moments = $derived(this.askedS === 0);
+  readonly #read = $derived.by((): Point[] => this.#today.data ?? []);
+  /** How long a value stands in the curve: its interval, or the usual pause between two moments. */
+  readonly intervalS = $derived.by(() => this.askedS || usualPause(this.#read));
+  /** A moment stands in the middle of its pause. */
+  readonly points = $derived.by((): Point[] =>
+    this.moments ? this.#read.map(([at, value]) => [at - this.intervalS / 2, value] as const) : this.#read,
+  );
   readonly curve = $derived.by((): Curve => {
     const upTo = Math.min(clock.now, this.#site.day.end);
     return toCurve(this.points, this.intervalS, this.#site.expected, upTo, this.#site.isToday);
@@ -147,22 +169,31 @@ export class DayCurve {
     if (!zone) return { x: [], y: [], gaps: [], pending: null };
     const before = localDay(addDays(this.#site.date, -1), zone);
     const shift = this.#site.day.start - before.start;
-    const moved = (this.#before.data ?? []).map(([at, value]) => [at + shift, value] as const);
+    const half = this.moments ? this.intervalS / 2 : 0;
+    const moved = (this.#before.data ?? []).map(([at, value]) => [at + shift - half, value] as const);
     return toCurve(moved, this.intervalS, null, Infinity);
   });
 
-  constructor(site: SiteState, wanted: () => string, device = 0) {
+  constructor(site: SiteState, wanted: () => string, part: Part | null = null) {
     this.#site = site;
     this.#wanted = wanted;
-    this.#device = device;
+    this.#part = part;
     this.#today = createQuery(
       () => this.#options(this.#site.date),
       () => session.queries,
     );
     this.#before = createQuery(
-      () => this.#options(addDays(this.#site.date, -1)),
+      () => {
+        const options = this.#options(addDays(this.#site.date, -1));
+        return { ...options, enabled: options.enabled && !this.#part?.alone };
+      },
       () => session.queries,
     );
+  }
+
+  /** The device's id that the curve is of; 0 is the site. */
+  get device(): number {
+    return this.#part?.device ?? 0;
   }
 
   get loading(): boolean {
@@ -177,17 +208,30 @@ export class DayCurve {
     const zone = this.#site.zone;
     const metric = this.metric?.metric ?? '';
     const span = localDay(date, zone ?? 'UTC');
+    const device = this.device;
     return {
-      queryKey: keys.series(this.#site.id, this.#device, metric, this.intervalS, span.start, span.end),
-      queryFn: (): Promise<Point[]> => readSeries(this.#site.id, this.#device, metric, this.intervalS, span),
+      queryKey: keys.series(this.#site.id, device, metric, this.askedS, span.start, span.end),
+      queryFn: (): Promise<Point[]> => readSeries(this.#site.id, device, metric, this.askedS, span),
       enabled: zone !== null && metric !== '',
       staleTime: 30_000,
     };
   }
 }
 
-function isFine(interval: number): boolean {
-  return interval > 0 && interval < DAY_S;
+/** A sum of no length is none; a mean of no length is a moment. */
+function isFine(interval: number, metric: Metric): boolean {
+  return interval < DAY_S && (interval > 0 || metric.kind === 'mean');
+}
+
+const SHORTEST_PAUSE_S = 60;
+const LONGEST_PAUSE_S = 3600;
+
+/** A pause between points that only one in ten is longer than: moments come irregularly, and that is no gap. */
+export function usualPause(points: readonly Point[]): number {
+  const pauses = points.slice(1).map(([at], index) => at - points[index]![0]);
+  pauses.sort((a, b) => a - b);
+  const usual = pauses[Math.floor(0.9 * (pauses.length - 1))] ?? LONGEST_PAUSE_S / 4;
+  return Math.max(SHORTEST_PAUSE_S, Math.min(LONGEST_PAUSE_S, usual));
 }
 
 function rank(metric: Metric, site: SiteDetail): number {
@@ -207,23 +251,30 @@ export interface Day {
 
 const DAYS_SHOWN = 30;
 
-/** The energy of the last days up to the one shown. */
+/** The energy that days are told in: what is produced, else any other sum of a day. */
+export function dailyMetric(metrics: readonly Metric[]): Metric | undefined {
+  const daily = metrics.filter((metric) => metric.kind === 'sum' && metric.intervals_s.includes(DAY_S));
+  return daily.find((metric) => /^(dc_)?energy_wh$/.test(metric.metric)) ?? daily[0];
+}
+
+/** Daily energy: of the dates asked for, else of the last days up to the one shown. */
 export class DailyEnergy {
   #site: SiteState;
+  #part: Part | null;
+  #span: (() => string[]) | null;
   readonly #dates = $derived.by(() => {
+    if (this.#span) return this.#span();
     // The window only moves when the day shown lies outside the last thirty.
     const last = this.#site.date < addDays(this.#site.today, 1 - DAYS_SHOWN) ? this.#site.date : this.#site.today;
     return Array.from({ length: DAYS_SHOWN }, (_, index) => addDays(last, index + 1 - DAYS_SHOWN));
   });
   readonly #query: CreateQueryResult<Point[]>;
 
-  readonly metric = $derived.by(() => {
-    const daily = (this.#site.data?.metrics ?? []).filter(
-      (metric) => metric.site && metric.kind === 'sum' && metric.intervals_s.includes(DAY_S),
-    );
-    const produced = daily.filter((metric) => /^(dc_)?energy_wh$/.test(metric.metric));
-    return (produced[0] ?? daily[0])?.metric ?? '';
+  readonly found = $derived.by(() => {
+    const own = this.#part ? this.#part.metrics() : (this.#site.data?.metrics ?? []).filter((metric) => metric.site);
+    return dailyMetric(own);
   });
+  readonly metric = $derived(this.found?.metric ?? '');
   readonly days = $derived.by((): Day[] => {
     const zone = this.#site.zone;
     if (!zone) return [];
@@ -241,17 +292,21 @@ export class DailyEnergy {
     });
   });
 
-  constructor(site: SiteState) {
+  constructor(site: SiteState, part: Part | null = null, span: (() => string[]) | null = null) {
     this.#site = site;
+    this.#part = part;
+    this.#span = span;
     this.#query = createQuery(
       () => {
         const zone = this.#site.zone ?? 'UTC';
         const metric = this.metric;
-        const span = { start: localDay(this.#dates[0]!, zone).start, end: localDay(this.#dates.at(-1)!, zone).end };
+        const device = this.#part?.device ?? 0;
+        const [first, last] = [this.#dates[0] ?? this.#site.date, this.#dates.at(-1) ?? this.#site.date];
+        const span = { start: localDay(first, zone).start, end: localDay(last, zone).end };
         return {
-          queryKey: keys.series(this.#site.id, 0, metric, DAY_S, span.start, span.end),
-          queryFn: (): Promise<Point[]> => readSeries(this.#site.id, 0, metric, DAY_S, span),
-          enabled: this.#site.zone !== null && metric !== '',
+          queryKey: keys.series(this.#site.id, device, metric, DAY_S, span.start, span.end),
+          queryFn: (): Promise<Point[]> => readSeries(this.#site.id, device, metric, DAY_S, span),
+          enabled: this.#site.zone !== null && metric !== '' && this.#dates.length > 0,
           placeholderData: keepPreviousData,
           staleTime: 30_000,
         };

@@ -1,3 +1,5 @@
+import { flushSync } from 'svelte';
+
 export type Theme = 'system' | 'light' | 'dark';
 
 const KEY = 'sungaze-theme';
@@ -7,12 +9,15 @@ const NEXT: Record<Theme, Theme> = { system: 'light', light: 'dark', dark: 'syst
 class ThemeState {
   #chosen = $state<Theme>(read());
   #system = $state(systemIsDark());
+  #printing = $state(false);
 
   get chosen(): Theme {
     return this.#chosen;
   }
 
   get dark(): boolean {
+    // Paper is white.
+    if (this.#printing) return false;
     return this.#chosen === 'dark' || (this.#chosen === 'system' && this.#system);
   }
 
@@ -41,8 +46,20 @@ class ThemeState {
       this.#apply();
     };
     follow();
+    // Charts are drawn anew before the page is taken to paper: a canvas keeps the colours that it was drawn in.
+    const print = (event: Event): void => {
+      this.#printing = event.type === 'beforeprint';
+      this.#apply();
+      flushSync();
+    };
     query.addEventListener('change', follow);
-    return () => query.removeEventListener('change', follow);
+    addEventListener('beforeprint', print);
+    addEventListener('afterprint', print);
+    return () => {
+      query.removeEventListener('change', follow);
+      removeEventListener('beforeprint', print);
+      removeEventListener('afterprint', print);
+    };
   }
 
   #apply(): void {
