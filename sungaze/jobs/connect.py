@@ -138,7 +138,8 @@ def probe(context: Context, wish: Wish) -> Found:
         finally:
             if checked.method.consent_url is not None and tokens:
                 context.granted[checked.identity] = (context.now(), dict(tokens))
-    known = frozenset(row.vendor_site_id for row in context.store.fleet.sites() if row.vendor == vendor.id)
+    every = context.store.fleet.sites(archived=True)
+    known = frozenset(row.vendor_site_id for row in every if row.vendor == vendor.id)
     ledger, now = context.store.ledger, context.now()
     caps = ledger.caps(checked.scope)
     limits = windows(plan, caps)

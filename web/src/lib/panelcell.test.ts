@@ -43,6 +43,11 @@ describe('a panel in words', () => {
     expect(words.label).toContain('warning');
   });
 
+  test.each(['night', 'none', 'unknown'] as const)('that is silent by its vendor’s word says so where there is no figure: %s', (look) => {
+    const words = cellWords({ ...CELL, status: 'offline' }, 0, showing(null, look));
+    expect([words.look, words.shape, words.label]).toEqual([look, 'waiting', 'S-7, –, offline']);
+  });
+
   test('without figures at all says how it is', () => {
     const words = cellWords(CELL, 0, showing(null, 'silent', { figures: false }));
     expect([words.look, words.said]).toEqual(['plain', 'normal']);

@@ -38,9 +38,10 @@ export function cellWords(cell: PanelCell, index: number, { frame, unit, top, fi
   let said = status || !figures ? (messages.device[cell.status] ?? cell.status) : '';
   let shape: Shape | '' = status ?? '';
   if (look === 'dead') [said, shape] = [words.dead, 'fault'];
-  else if (look === 'night') [said, shape] = [words.night, 'asleep'];
-  else if (look === 'unknown') [said, shape] = [words.unknown, 'waiting'];
-  else if (look === 'none') [said, shape] = [words.noData, ''];
+  // What the vendor says of a panel tells more than that there is no figure: it is found by night as well.
+  else if (look === 'night' && !status) [said, shape] = [words.night, 'asleep'];
+  else if (look === 'unknown' && !status) [said, shape] = [words.unknown, 'waiting'];
+  else if (look === 'none' && !status) [said, shape] = [words.noData, ''];
   else if (look === 'silent') [said, shape] = [words.noFigures, ''];
   const share =
     look === 'value' && value !== null && frame.middle !== null ? `${Math.round((100 * value) / frame.middle)}\u00a0%` : '';
