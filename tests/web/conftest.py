@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -57,7 +57,10 @@ def session_cookies(browser: Browser, demo: Sungaze) -> list[object]:
 
 @pytest.fixture
 def opened(browser: Browser, demo: Sungaze, session_cookies: list[object]) -> Iterator[Opens]:
-    """Opens a page of the demo; at the end nothing may have failed in it nor gone to another host."""
+    """Opens a page of the demo; at the end nothing may have failed in it nor gone to another host.
+
+    `refused` holds the statuses that the test provokes; `before` is done to the page before it asks for anything.
+    """
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
@@ -67,6 +70,7 @@ def opened(browser: Browser, demo: Sungaze, session_cookies: list[object]) -> It
         size: tuple[int, int] = WIDE,
         theme: str = "light",
         refused: tuple[int, ...] = (),
+        before: Callable[[Page], None] | None = None,
     ) -> Page:
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
@@ -83,6 +87,8 @@ def opened(browser: Browser, demo: Sungaze, session_cookies: list[object]) -> It
             "request",
             lambda asked: None if asked.url.startswith(demo.address) else wrong.append(f"left: {asked.url}"),
         )
+        if before is not None:
+            before(page)
         page.goto(f"{demo.address}/{hash_}")
         return page
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from program import TOP, Sungaze
 from running import Opens
 
@@ -22,10 +23,14 @@ MANY_TABS = 90
 
 @pytest.fixture(scope="module")
 def site(demo: Sungaze) -> dict[str, Any]:
-    """An Enphase site of the demo."""
+    """An Enphase site of the demo whose panels are known, with a `device` of its own."""
     items = demo.client.get("/api/sites", params={"sort": "id"}).json()["items"]
     found: dict[str, Any] = next(item for item in items if item["vendor"] == "enphase")
-    return found
+    deadline = time.monotonic() + HISTORY_MS / 1000
+    while not (devices := demo.client.get(f"/api/sites/{found['id']}/devices").json()["items"]):
+        assert time.monotonic() < deadline, "the demo did not tell its devices"
+        time.sleep(0.2)
+    return found | {"device": devices[-1]["id"]}
 
 
 class Inspector:
@@ -63,10 +68,9 @@ class Inspector:
 
 
 @pytest.mark.timeout(180)
-def test_axe_finds_nothing_on_any_page_in_either_theme(opened: Opens, demo: Sungaze, site: dict[str, Any]) -> None:
+def test_axe_finds_nothing_on_any_page_in_either_theme(opened: Opens, site: dict[str, Any]) -> None:
     here = f"#/sites/{site['id']}"
-    device = demo.client.get(f"/api/sites/{site['id']}/devices").json()["items"][-1]["id"]
-    page = opened()
+    page = opened(refused=(404,))
     expect(page.get_by_role("heading", level=1)).to_be_attached()
     inspector = Inspector(page)
     for hash_ in (
@@ -74,7 +78,7 @@ def test_axe_finds_nothing_on_any_page_in_either_theme(opened: Opens, demo: Sung
         "#/accounts/connect", "#/accounts/connect?vendor=enphase&method=owner_consent",
         "#/accounts/connect?vendor=generac", "#/accounts/connect?vendor=cps", "#/settings", "#/about",
         here, f"{here}?range=week", f"{here}?range=year", f"{here}?range=lifetime", f"{here}/panels",
-        f"{here}/panels?view=positions", f"{here}/devices", f"{here}/devices/{device}", f"{here}/alerts",
+        f"{here}/panels?view=positions", f"{here}/devices", f"{here}/devices/{site['device']}", f"{here}/alerts",
         f"{here}/data", "#/sites/999999",
     ):  # fmt: skip
         inspector.to(hash_)
@@ -102,3 +106,107 @@ def test_axe_finds_nothing_on_any_page_in_either_theme(opened: Opens, demo: Sung
     page.get_by_role("button", name=re.compile("^Edit Phone")).click()
     inspector.look("sheet in edit")
     assert inspector.found == {}
+
+
+def reach(page: Page, control: Locator, *, back: bool = False) -> None:
+    """Press Tab until a control has the focus, as somebody does who has no mouse."""
+    expect(control).to_be_visible()
+    for _ in range(MANY_TABS):
+        if control.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Shift+Tab" if back else "Tab")
+    raise AssertionError(f"{MANY_TABS} tabs do not lead to {control}")
+
+
+def press(page: Page, control: Locator, key: str = "Enter", *, back: bool = False) -> None:
+    reach(page, control, back=back)
+    page.keyboard.press(key)
+
+
+@pytest.mark.timeout(180)
+def test_a_morning_by_keyboard_alone(opened: Opens, demo: Sungaze, site: dict[str, Any]) -> None:
+    page, other = opened("#/alerts"), opened(f"#/sites/{site['id']}")
+    main = page.get_by_role("main")
+    heading = page.get_by_role("heading", level=1)
+    expect(other.get_by_role("button", name="Snooze", exact=True)).to_be_visible()
+
+    # Acknowledge, seen by the other window, and back.
+    acknowledge = page.get_by_role("button", name=re.compile("^Acknowledge: ")).first
+    expect(acknowledge).to_be_visible(timeout=HISTORY_MS)
+    badge = other.get_by_role("navigation").get_by_role("link", name="Alerts")
+    before = badge.inner_text()
+    press(page, acknowledge)
+    expect(page.get_by_role("status").filter(has_text="1 alert acknowledged")).to_be_visible()
+    expect(badge).not_to_have_text(before, use_inner_text=True)
+    press(page, page.get_by_role("button", name="Undo"), back=True)
+    expect(badge).to_have_text(before, use_inner_text=True)
+
+    # Find the site, snooze it, seen by the other window, and wake it.
+    page.keyboard.press("Control+k")
+    page.keyboard.type(site["name"])
+    expect(page.get_by_role("option").first).to_contain_text(site["name"])
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(heading).to_have_text(site["name"])
+    expect(heading).to_be_focused()
+    press(page, page.get_by_role("button", name="Snooze", exact=True))
+    for one in (page, other):
+        expect(one.get_by_text(re.compile(r"^\s*Snoozed until \d"))).to_be_visible()
+    press(page, page.get_by_role("button", name="Wake it now"))
+    for one in (page, other):
+        expect(one.get_by_role("button", name="Snooze", exact=True)).to_be_visible()
+
+    # Scrub the day before, and take its curve away.
+    press(page, page.get_by_role("link", name="The day before"), back=True)
+    curve = page.get_by_role("slider")
+    expect(curve).to_have_attribute("aria-label", re.compile("at most"), timeout=HISTORY_MS)
+    reach(page, curve)
+    page.keyboard.press("Home")
+    first = curve.get_attribute("aria-valuetext") or ""
+    assert re.match(r"\d\d:\d\d–\d\d:\d\d, ", first)
+    page.keyboard.press("ArrowRight")
+    expect(curve).not_to_have_attribute("aria-valuetext", first)
+    with page.expect_download() as csv:
+        press(page, page.get_by_role("link", name="Download this curve as CSV"))
+    assert csv.value.path().stat().st_size > 1000
+
+    # Scrub the panels of that day.
+    press(page, page.get_by_role("link", name="Panels", exact=True), back=True)
+    moment = page.get_by_role("slider", name="Moment of the day")
+    expect(page.get_by_role("grid").get_by_role("button").first).to_be_visible(timeout=HISTORY_MS)
+    reach(page, moment)
+    at = moment.get_attribute("aria-valuetext") or ""
+    page.keyboard.press("ArrowLeft")
+    expect(moment).not_to_have_attribute("aria-valuetext", at)
+
+    # Merge two places, and undo it.
+    places = demo.client.get("/api/places").json()["items"]
+    here, there = (next(p for p in places if [s["vendor"] for s in p["sites"]] == [v]) for v in ("generac", "cps"))
+    total = demo.client.get("/api/fleet").json()["kwp_total"]
+    page.evaluate("hash => { location.hash = hash }", f"#/places/{here['id']}")
+    expect(heading).to_have_text(here["name"])
+    reach(page, page.get_by_label("Merge another place into this one"))
+    names = [p["name"] for p in places]
+    page.keyboard.type(there["name"] if names.count(there["name"]) == 1 else f"{there['name']} ({there['id']})")
+    role = main.get_by_role("radio", name=re.compile("same gen", re.I))
+    reach(page, role)
+    press(page, page.get_by_role("button", name="Merge", exact=True))
+    expect(page.get_by_role("status").filter(has_text="are one now")).to_be_visible()
+    assert demo.client.get("/api/fleet").json()["kwp_total"] < total
+    press(page, page.get_by_role("button", name="Undo"), back=True)
+    expect(page.get_by_role("status").filter(has_text="are one now")).to_have_count(0)
+    assert demo.client.get("/api/fleet").json()["kwp_total"] == pytest.approx(total)
+
+    # Think better of disconnecting.
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+    expect(heading).to_have_text("Accounts")
+    count = page.get_by_role("article").count()
+    leave = page.get_by_role("button", name="Disconnect").first
+    press(page, leave)
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    press(page, dialog.get_by_role("button", name="Cancel"))
+    expect(dialog).to_have_count(0)
+    expect(leave).to_be_focused()
+    expect(page.get_by_role("article")).to_have_count(count)

@@ -321,6 +321,7 @@ export const messages = {
   since: {
     title: 'Since you last looked',
     since: (when: string): string => `Since you last looked, ${when}:`,
+    nothing: (when: string): string => `Nothing has changed since you last looked, ${when}.`,
     began: (n: number): string => (n === 1 ? '1 alarm began' : `${n} alarms began`),
     ended: (n: number): string => (n === 1 ? '1 ended' : `${n} ended`),
     accounts: (n: number): string => (n === 1 ? '1 account changed its state' : `${n} changes of accounts’ states`),

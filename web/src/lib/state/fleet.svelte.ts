@@ -223,6 +223,10 @@ export class LastLook {
     return this.#query.data;
   }
 
+  get failed(): boolean {
+    return this.#query.isError && this.#query.data === undefined;
+  }
+
   /** Everything is read; changes are told from now on. */
   async seen(): Promise<void> {
     try {
