@@ -80,19 +80,28 @@ def settled(page: Page) -> None:
 
 
 def test_an_answer_of_500_is_told_in_its_place_and_asked_again(opened: Opens, site: dict[str, Any]) -> None:
+    mended: set[str] = set()
+
+    def broken(hash_: str, path: str) -> Callable[[Page], None]:
+        def answer(route: Route) -> None:
+            if hash_ in mended:
+                route.continue_()
+            else:
+                route.fulfill(status=500, content_type="application/problem+json", body=json.dumps(PROBLEM))
+
+        return lambda page: page.route(re.compile(rf"{path}($|\?)"), answer)
+
     pages = [
-        (hash_, opened(
-            hash_.format(site=site["id"]), size=NARROW, refused=(500,),
-            before=lambda page, path=path: answering(page, path, PROBLEM, 500),
-        ))
+        (hash_, opened(hash_.format(site=site["id"]), size=NARROW, refused=(500,), before=broken(hash_, path)))
         for hash_, path in PAGES.items()
-    ]  # fmt: skip
+    ]
     for hash_, page in pages:
         told = page.get_by_role("main").get_by_role("alert").filter(has_text="The test broke it.")
         expect(told.first, hash_).to_be_visible(timeout=HISTORY_MS)
         assert fits(page), hash_
-        page.unroute_all()
         told.first.get_by_role("button", name="Try again").click()
+        # What fails is asked twice more, which the page need not be told of.
+        mended.add(hash_)
         expect(told, hash_).to_have_count(0)
 
 

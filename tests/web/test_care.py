@@ -37,21 +37,6 @@ def first_alert(page: Page) -> None:
     expect(page.get_by_role("button", name=re.compile("^Acknowledge: ")).first).to_be_visible(timeout=FIRST_ALERTS_MS)
 
 
-def test_an_alert_is_acknowledged_and_taken_back(opened: Opens) -> None:
-    page = opened("#/alerts")
-    first_alert(page)
-    badge = page.get_by_role("navigation").get_by_role("link", name="Alerts")
-    before = badge.inner_text()
-    button = page.get_by_role("button", name=re.compile("^Acknowledge: ")).first
-    what = (button.get_attribute("aria-label") or "").removeprefix("Acknowledge: ")
-    button.click()
-    expect(page.get_by_role("status").filter(has_text="1 alert acknowledged")).to_be_visible()
-    expect(badge).not_to_have_text(before)
-    page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_role("button", name=f"Acknowledge: {what}", exact=True).first).to_be_visible()
-    expect(badge).to_have_text(before, use_inner_text=True)
-
-
 def test_the_filters_of_the_alerts_are_in_the_address(opened: Opens) -> None:
     page = opened("#/alerts")
     first_alert(page)
@@ -61,20 +46,6 @@ def test_the_filters_of_the_alerts_are_in_the_address(opened: Opens) -> None:
     page.reload()
     expect(page.get_by_label("Told by")).to_have_value("sungaze")
     expect(page.get_by_role("button", name=re.compile("^Acknowledge: .*says"))).to_have_count(0)
-
-
-def test_a_place_is_snoozed_until_a_date_and_woken(opened: Opens, demo: Sungaze) -> None:
-    site = demo.client.get("/api/sites", params={"sort": "id"}).json()["items"][0]
-    page = opened(f"#/sites/{site['id']}")
-    day = page.get_by_label("Snooze until", exact=True)
-    expect(day).to_have_value(re.compile(r"^\d{4}-\d\d-\d\d$"))
-    page.get_by_role("button", name="Snooze", exact=True).click()
-    expect(page.get_by_text(re.compile(r"^\s*Snoozed until \d"))).to_be_visible()
-    care = demo.client.get(f"/api/sites/{site['id']}").json()["care"]
-    assert care["snoozed"] is True
-    page.get_by_role("button", name="Wake it now").click()
-    expect(day).to_be_visible()
-    assert demo.client.get(f"/api/sites/{site['id']}").json()["care"]["snoozed"] is False
 
 
 def test_a_note_is_written_deleted_and_brought_back(opened: Opens, demo: Sungaze) -> None:
