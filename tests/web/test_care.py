@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 from program import Sungaze
-from running import NARROW, Opens
+from running import Opens
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -111,11 +111,3 @@ def test_a_csv_is_shown_before_it_is_written(opened: Opens, demo: Sungaze) -> No
     expect(dialog).to_contain_text("1 place changed")
     assert demo.client.get("/api/places/3").json()["customer"] == "Müller €"
     demo.client.patch("/api/places/3", json={"customer": None, "permission_to_operate_on": None})
-
-
-@pytest.mark.parametrize("hash_", ["#/alerts", "#/places", "#/places/1"])
-def test_a_page_of_care_fits_into_360_pixels(opened: Opens, hash_: str) -> None:
-    page = opened(hash_, size=NARROW)
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    expect(page.get_by_role("list").last).to_be_visible(timeout=FIRST_ALERTS_MS)
-    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW[0]

@@ -161,6 +161,12 @@ def test_each_vendor_is_connected_by_its_form_and_a_wrong_key_is_told(
     page.get_by_role("main").get_by_role("link", name="Connect an account").click()
     page.get_by_role("list", name="Vendor").get_by_role("link", name=re.compile("^" + vendor["name"])).click()
     wrong, value = WRONG[name]
+    missing = next(f for f in vendor["method"]["fields"] if f["required"])
+    if missing["secret"]:
+        expect(field(page, missing["label"])).to_have_attribute("type", "password")
+        look(page)
+        expect(page.get_by_role("alert")).to_contain_text(f"{missing['label']} is missing")
+        expect(field(page, missing["label"])).to_be_focused()
     fill(page, vendor, emulator, but={wrong: value})
     look(page)
     expect(page.get_by_role("alert").filter(has_text="Nothing was stored.")).to_be_visible(timeout=PROBE_MS)
