@@ -52,11 +52,14 @@ class Live {
         this.#ask(queries, keys.alerts());
         this.#ask(queries, keys.places());
         this.#ask(queries, keys.fleet());
+        // A site that an account reaches again is no more of the kept ones.
+        this.#ask(queries, keys.archive());
       });
       source.addEventListener('accounts', () => {
         alive();
         this.#ask(queries, keys.accounts());
         this.#ask(queries, keys.alerts());
+        this.#ask(queries, keys.archive());
       });
       source.addEventListener('fleet', () => {
         alive();
