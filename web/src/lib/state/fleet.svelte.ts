@@ -79,6 +79,8 @@ export class FleetList {
         (!this.freshness || site.freshness === this.freshness) &&
         (!this.status || site.status === this.status) &&
         (!this.tag || site.tags.includes(this.tag)) &&
+        (this.care !== 'snoozed' || site.care.snoozed) &&
+        (this.care !== 'waiting' || site.care.waiting_on !== null) &&
         (!this.need || site.needs_you),
     ),
   );
@@ -101,6 +103,8 @@ export class FleetList {
   });
   /** The tags of the sites that the search found, each with how many have it. */
   readonly tags = $derived.by(() => counted((this.#query.data ?? []).flatMap((site) => site.tags)));
+  readonly snoozed = $derived.by(() => (this.#query.data ?? []).filter((site) => site.care.snoozed).length);
+  readonly waiting = $derived.by(() => (this.#query.data ?? []).filter((site) => site.care.waiting_on !== null).length);
   /** The status words that ask for a look, each with how many have it. */
   readonly statuses = $derived.by(() =>
     counted((this.#query.data ?? []).map((site) => site.status).filter((word) => !QUIET.has(word))),
@@ -131,6 +135,11 @@ export class FleetList {
     return router.get('tag');
   }
 
+  /** Those that are snoozed, or that wait on somebody. */
+  get care(): string {
+    return router.get('care');
+  }
+
   get need(): boolean {
     return router.get('need') === '1';
   }
@@ -142,7 +151,7 @@ export class FleetList {
   }
 
   get filtered(): boolean {
-    return !!(this.vendor || this.freshness || this.status || this.tag || this.need || this.q);
+    return !!(this.vendor || this.freshness || this.status || this.tag || this.care || this.need || this.q);
   }
 
   get pending(): boolean {

@@ -27,6 +27,7 @@ export const keys = {
   changes: () => ['changes'] as const,
   sparklines: (ids: string) => ['sparklines', ids] as const,
   search: (q: string) => ['search', q] as const,
+  exports: () => ['exports'] as const,
   archive: () => ['archive'] as const,
   about: () => ['about'] as const,
   vendors: () => ['vendors'] as const,
