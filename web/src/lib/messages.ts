@@ -439,6 +439,7 @@ export const messages = {
       notPlanned: 'not planned',
       due: 'now',
       siteTime: (zone: string): string => `All in site time (${zone}).`,
+      toldIn: (zone: string): string => `All in ${zone}, as your settings wish.`,
       refused: (n: number): string => `${plural(n, 'value was', 'values were')} refused as impossible and kept out of every figure.`,
     },
     metrics: {
