@@ -72,23 +72,26 @@ export class FleetList {
     }),
     () => session.queries,
   );
-  #sites = $derived(
-    (this.#query.data ?? []).filter(
+  #sites = $derived.by(() => {
+    // Read once: the address and the settings are asked anew at each reading, and there are thousands of sites.
+    const { vendor, freshness, status, tag, care, need } = this;
+    return (this.#query.data ?? []).filter(
       (site) =>
-        (!this.vendor || site.vendor === this.vendor) &&
-        (!this.freshness || site.freshness === this.freshness) &&
-        (!this.status || site.status === this.status) &&
-        (!this.tag || site.tags.includes(this.tag)) &&
-        (this.care !== 'snoozed' || site.care.snoozed) &&
-        (this.care !== 'waiting' || site.care.waiting_on !== null) &&
-        (!this.need || site.needs_you),
-    ),
-  );
+        (!vendor || site.vendor === vendor) &&
+        (!freshness || site.freshness === freshness) &&
+        (!status || site.status === status) &&
+        (!tag || site.tags.includes(tag)) &&
+        (care !== 'snoozed' || site.care.snoozed) &&
+        (care !== 'waiting' || site.care.waiting_on !== null) &&
+        (!need || site.needs_you),
+    );
+  });
   #rows = $derived.by(() => {
-    if (this.group === 'none') return this.#sites.map((site): Row => ({ kind: 'site', site }));
+    const { group } = this;
+    if (group === 'none') return this.#sites.map((site): Row => ({ kind: 'site', site }));
     const sections = new Map<string, Site[]>();
     for (const site of this.#sites) {
-      const key = this.#sectionOf(site);
+      const key = keyOf(site, group);
       const members = sections.get(key);
       if (members) members.push(site);
       else sections.set(key, [site]);
@@ -179,19 +182,6 @@ export class FleetList {
     void this.#query.refetch();
   }
 
-  #sectionOf(site: Site): string {
-    switch (this.group) {
-      case 'vendor':
-        return site.vendor;
-      case 'customer':
-        return site.customer ?? '';
-      case 'tag':
-        return site.tags[0] ?? '';
-      default:
-        return sectionOf(site);
-    }
-  }
-
   #title(id: string): string {
     const words = messages.fleet;
     if (this.group === 'need') return words.sections[id as keyof typeof words.sections];
@@ -203,6 +193,19 @@ export class FleetList {
     if (this.group === 'need') return SECTIONS.filter((section) => ids.includes(section));
     // Those without a customer or a tag stand last.
     return ids.toSorted((a, b) => Number(!a) - Number(!b) || this.#title(a).localeCompare(this.#title(b)));
+  }
+}
+
+function keyOf(site: Site, group: Group): string {
+  switch (group) {
+    case 'vendor':
+      return site.vendor;
+    case 'customer':
+      return site.customer ?? '';
+    case 'tag':
+      return site.tags[0] ?? '';
+    default:
+      return sectionOf(site);
   }
 }
 
