@@ -333,7 +333,6 @@ export const messages = {
 
   site: {
     tabs: 'Parts of this site',
-    overview: 'Overview',
     panels: 'Panels',
     edit: 'Edit',
     there: (time: string, zone: string): string => `${time} there (${zone})`,
@@ -440,15 +439,6 @@ export const messages = {
       efficiency_pct: 'Efficiency',
       signal_strength: 'Signal strength',
       devices_reporting: 'Devices reporting',
-    } as Record<string, string>,
-    deviceTypes: {
-      microinverter: 'microinverter',
-      optimizer: 'optimizer',
-      inverter: 'inverter',
-      panel: 'panel',
-      string: 'string',
-      mppt: 'MPPT input',
-      string_converter: 'string converter',
     } as Record<string, string>,
   },
 
@@ -575,28 +565,20 @@ export const messages = {
       today: 'Today so far',
     },
     types: {
-      microinverter: 'Microinverter',
-      optimizer: 'Optimizer',
-      inverter: 'Inverter',
-      panel: 'Panel',
+      microinverter: 'microinverter',
+      optimizer: 'optimizer',
+      inverter: 'inverter',
+      panel: 'panel',
       mppt: 'MPPT input',
-      string: 'String',
-      string_converter: 'String converter',
-      meter: 'Meter',
-      battery: 'Battery',
-      gateway: 'Gateway',
-      sensor: 'Sensor',
+      string: 'string',
+      string_converter: 'string converter',
+      meter: 'meter',
+      battery: 'battery',
+      gateway: 'gateway',
+      sensor: 'sensor',
       ev_charger: 'EV charger',
-      other: 'Other',
+      other: 'other',
     } as Record<string, string>,
-  },
-
-  siteAlerts: {
-    title: 'Alerts of this site',
-    none: 'No alert goes on at this site.',
-    since: (when: string): string => `since ${when}`,
-    severities: { info: 'Info', warning: 'Warning', error: 'Error', critical: 'Critical' } as Record<string, string>,
-    sources: { vendor: 'the vendor’s', sungaze: 'Sungaze’s own' } as Record<string, string>,
   },
 
   data: {
@@ -729,7 +711,6 @@ export const messages = {
     noneSite: 'No alert of this site goes on. Resolved ones are kept under “Resolved”.',
     nothing: 'No alert matches.',
     clear: 'Show all that go on',
-    live: 'The list renews itself.',
     timeline: 'The last 30 days',
     timelineNone: 'No alert in the last 30 days.',
     timelineMore: (n: number): string => `and ${plural(n, 'other kind', 'other kinds')}, in the list below`,
@@ -871,7 +852,6 @@ export const messages = {
     play: 'Play the day',
     pause: 'Pause',
     device: 'Everything of this device',
-    loadingDay: 'Reading the day…',
     positions: {
       grid: 'Panels where they lie on the roof',
       groups: {
@@ -1141,7 +1121,6 @@ export const messages = {
       daily: 'daily energy',
       inverters: 'inverters',
     } as Record<string, string>,
-    done: (label: string): string => `${label} is connected.`,
     other: 'Other vendor',
   },
 };
