@@ -30,8 +30,16 @@ export interface Plot {
   intervalS: number;
 }
 
-/** Where a plot's values stand, in CSS pixels from the top. */
-export function heights(plot: Plot, height: number): { value: (value: number) => number; percent: (value: number) => number; low: number; high: number } {
+interface Heights {
+  /** Where a value of the chart's unit stands, and where a percentage does, in CSS pixels from the top. */
+  value: (value: number) => number;
+  percent: (value: number) => number;
+  low: number;
+  high: number;
+}
+
+/** The scales of a plot of a height, and the range of its values. */
+export function heights(plot: Plot, height: number): Heights {
   const { curve, ghost, beside, shown, unit, intervalS } = plot;
   const others = beside.filter((other) => other.unit !== '%').map((other) => other.curve);
   // A line comes from beyond the edge: the values next to it count.
@@ -121,7 +129,15 @@ export function draw(canvas: HTMLCanvasElement, plot: Plot, width: number, heigh
   pen.rect(left, top - 2 * ratio, right - left, bottom - top + 4 * ratio);
   pen.clip();
   pen.lineJoin = 'round';
-  const line = (of: Curve, y: (value: number) => number, colour: string, thick: number, lengths: number[], point: number, area = ''): void => {
+  const line = (
+    of: Curve,
+    y: (value: number) => number,
+    colour: string,
+    thick: number,
+    lengths: number[],
+    point: number,
+    area = '',
+  ): void => {
     pen.strokeStyle = colour;
     pen.lineWidth = thick * ratio;
     dash(...lengths);
