@@ -49,7 +49,7 @@ def test_a_device_is_found_by_its_serial_and_a_page_by_its_name(opened: Opens, d
     page.keyboard.type("licen")
     page.get_by_role("option", name=re.compile("licences")).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("About Sungaze")
-    for shipped in ("svelte", "litestar", "uplot"):
+    for shipped in ("svelte", "litestar", "openapi-fetch"):
         expect(page.get_by_role("rowheader", name=shipped, exact=True)).to_be_visible()
 
 

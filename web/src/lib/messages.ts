@@ -361,7 +361,6 @@ export const messages = {
 
   site: {
     tabs: 'Parts of this site',
-    overview: 'Overview',
     panels: 'Panels',
     edit: 'Edit',
     there: (time: string, zone: string): string => `${time} there (${zone})`,
@@ -383,6 +382,7 @@ export const messages = {
       mean: (interval: string): string => `Mean of ${interval}`,
       sum: (interval: string): string => `Sum of ${interval}`,
       siteTime: (zone: string): string => `site time (${zone})`,
+      toldIn: (zone: string): string => `the site’s day, told in ${zone}`,
       yours: (zone: string, difference: string): string => `your clock is ${zone}, ${difference}`,
       ahead: (hours: string): string => `${hours} ahead`,
       behind: (hours: string): string => `${hours} behind`,
@@ -469,15 +469,6 @@ export const messages = {
       efficiency_pct: 'Efficiency',
       signal_strength: 'Signal strength',
       devices_reporting: 'Devices reporting',
-    } as Record<string, string>,
-    deviceTypes: {
-      microinverter: 'microinverter',
-      optimizer: 'optimizer',
-      inverter: 'inverter',
-      panel: 'panel',
-      string: 'string',
-      mppt: 'MPPT input',
-      string_converter: 'string converter',
     } as Record<string, string>,
   },
 
@@ -604,28 +595,20 @@ export const messages = {
       today: 'Today so far',
     },
     types: {
-      microinverter: 'Microinverter',
-      optimizer: 'Optimizer',
-      inverter: 'Inverter',
-      panel: 'Panel',
+      microinverter: 'microinverter',
+      optimizer: 'optimizer',
+      inverter: 'inverter',
+      panel: 'panel',
       mppt: 'MPPT input',
-      string: 'String',
-      string_converter: 'String converter',
-      meter: 'Meter',
-      battery: 'Battery',
-      gateway: 'Gateway',
-      sensor: 'Sensor',
+      string: 'string',
+      string_converter: 'string converter',
+      meter: 'meter',
+      battery: 'battery',
+      gateway: 'gateway',
+      sensor: 'sensor',
       ev_charger: 'EV charger',
-      other: 'Other',
+      other: 'other',
     } as Record<string, string>,
-  },
-
-  siteAlerts: {
-    title: 'Alerts of this site',
-    none: 'No alert goes on at this site.',
-    since: (when: string): string => `since ${when}`,
-    severities: { info: 'Info', warning: 'Warning', error: 'Error', critical: 'Critical' } as Record<string, string>,
-    sources: { vendor: 'the vendor’s', sungaze: 'Sungaze’s own' } as Record<string, string>,
   },
 
   data: {
@@ -758,7 +741,6 @@ export const messages = {
     noneSite: 'No alert of this site goes on. Resolved ones are kept under “Resolved”.',
     nothing: 'No alert matches.',
     clear: 'Show all that go on',
-    live: 'The list renews itself.',
     timeline: 'The last 30 days',
     timelineNone: 'No alert in the last 30 days.',
     timelineMore: (n: number): string => `and ${plural(n, 'other kind', 'other kinds')}, in the list below`,
@@ -901,7 +883,6 @@ export const messages = {
     play: 'Play the day',
     pause: 'Pause',
     device: 'Everything of this device',
-    loadingDay: 'Reading the day…',
     positions: {
       grid: 'Panels where they lie on the roof',
       groups: {
@@ -1171,7 +1152,6 @@ export const messages = {
       daily: 'daily energy',
       inverters: 'inverters',
     } as Record<string, string>,
-    done: (label: string): string => `${label} is connected.`,
     other: 'Other vendor',
   },
 };

@@ -8,7 +8,6 @@ export const keys = {
   layoutDay: (id: number, metric: string, date: string) => ['site', id, 'layout', metric, date] as const,
   device: (id: number, device: number) => ['site', id, 'device', device] as const,
   flow: (id: number) => ['site', id, 'flow'] as const,
-  siteAlerts: (id: number) => ['site', id, 'alerts'] as const,
   completeness: (id: number, from: string, to: string) => ['site', id, 'completeness', from, to] as const,
   owed: (id: number) => ['site', id, 'owed'] as const,
   refused: (id: number, limit: number) => ['site', id, 'refused', limit] as const,
