@@ -60,6 +60,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.data_dir / "secrets.json"
 
     @property
+    def exports(self) -> Path:
+        """The folder of the exports that were written beside everything else."""
+        return self.data_dir / "exports"
+
+    @property
     def lock(self) -> Path:
         """The 0600 file that the owner of the folder holds."""
         return self.data_dir / "lock"

@@ -29,6 +29,7 @@ from sungaze.jobs.grant import Grants
 from sungaze.jobs.judge import judge_fleet
 from sungaze.jobs.queue import Queue
 from sungaze.jobs.subscriptions import Subscriptions
+from sungaze.reports.exports import Exports
 from sungaze.store import Store
 from sungaze.vault import Vault
 
@@ -99,10 +100,13 @@ class Runtime:
         queue = self._open_queue(board)
         grants = Grants(settings.return_port, self._now)
         self._undo.callback(grants.stop)
+        exports = Exports(settings.database, settings.exports, self._now, lambda: events.publish("exports"))
+        self._undo.callback(exports.stop)
         parts = Parts(
             context=self.context,
             board=board,
             grants=grants,
+            exports=exports,
             sessions=self.sessions,
             wake=queue.wake,
             port=port,

@@ -14,6 +14,7 @@ from sungaze.api.auth import Sessions
 from sungaze.api.board import Board
 from sungaze.jobs.context import Context
 from sungaze.jobs.grant import Grants
+from sungaze.reports.exports import Exports
 
 
 @dataclass(kw_only=True)
@@ -24,6 +25,7 @@ class Parts:
     board: Board
     grants: Grants
     sessions: Sessions
+    exports: Exports
     wake: Callable[[], None]
     port: int
     demo: bool

@@ -1090,6 +1090,33 @@ class AboutOut(msgspec.Struct):
     packages: list[PackageOut]
 
 
+class ExportIn(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to be written: of one site or of all, `from` a moment `to` another; null for no bound."""
+
+    site: int | None = None
+    since: str | None = msgspec.field(name="from", default=None)
+    to: str | None = None
+
+
+class ExportOut(msgspec.Struct):
+    """An export. `state`: waiting, running, done, failed, stopped; `done` of `total` values are written."""
+
+    name: str
+    what: str
+    state: str
+    began_at: int
+    done: int
+    total: int | None
+    bytes: int
+    message: str
+
+
+class ExportList(msgspec.Struct):
+    """Every export, the newest first."""
+
+    items: list[ExportOut]
+
+
 class SparklineOut(msgspec.Struct):
     """Mean power of each step of a site, W; null where nothing is known."""
 

@@ -163,3 +163,26 @@ def test_tags_are_kept_once_each_and_found(fleet: Fleet) -> None:
         assert fleet.client.patch(path, json={"tags": ["x" * 41]}).status_code == 400
     finally:
         assert fleet.client.patch(path, json={"tags": None}).json()["tags"] == []
+
+
+def test_an_export_is_written_beside_everything_else_and_downloaded(fleet: Fleet) -> None:
+    site = fleet.site("enphase", "Europe/Berlin")
+    begun = fleet.client.post("/api/exports", json={"site": site["id"], "from": "2026-05-30"}).json()
+    deadline = time.monotonic() + 20
+    while True:
+        (one,) = [e for e in fleet.client.get("/api/exports").json()["items"] if e["name"] == begun["name"]]
+        if one["state"] == "done":
+            break
+        assert time.monotonic() < deadline, one
+        time.sleep(0.05)
+    answer = fleet.client.get(f"/api/exports/{begun['name']}/file")
+    assert "attachment" in answer.headers["content-disposition"]
+    lines = answer.text.splitlines()
+    assert lines[0].startswith("vendor,vendor_site_id")
+    assert len(lines) - 1 == one["done"] == one["total"] > 0
+    assert all(line.startswith(f"enphase,{site['vendor_site_id']},") for line in lines[1:])
+    assert fleet.client.delete(f"/api/exports/{begun['name']}").status_code == 204
+    assert fleet.client.get(f"/api/exports/{begun['name']}/file").status_code == 404
+    for wrong in ({"site": 10**9}, {"from": "someday"}, {"from": "2026-06-02", "to": "2026-06-01"}):
+        assert fleet.client.post("/api/exports", json=wrong).status_code in {400, 404}
+    assert fleet.client.get("/api/exports/..%2Fsungaze.db/file").status_code == 404

@@ -48,7 +48,7 @@ def test_a_device_is_found_by_its_serial_and_a_page_by_its_name(opened: Opens, d
     page.keyboard.type("licen")
     page.get_by_role("option", name=re.compile("licences")).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("About Sungaze")
-    for shipped in ("svelte", "litestar", "uplot"):
+    for shipped in ("svelte", "litestar", "openapi-fetch"):
         expect(page.get_by_role("rowheader", name=shipped, exact=True)).to_be_visible()
 
 
@@ -96,6 +96,19 @@ def test_settings_hold_in_every_window_and_come_back(opened: Opens) -> None:
         page.get_by_label("W, kW, MW: whatever is shortest").check()
         page.get_by_label("As the system").check()
     expect(other.locator("html")).to_have_attribute("data-theme", "light")
+
+
+def test_times_are_told_as_the_settings_wish(opened: Opens, demo: Sungaze) -> None:
+    site = next(s for s in demo.client.get("/api/sites").json()["items"] if s["timezone"] == "Asia/Kolkata")
+    page, other = opened("#/settings"), opened(f"#/sites/{site['id']}/data")
+    page.get_by_label("Everything in UTC").check()
+    try:
+        other.goto(f"{demo.address}/#/sites/{site['id']}")
+        expect(other.get_by_text("the site’s day, told in UTC")).to_be_visible()
+        expect(other.get_by_text("All in UTC, as your settings wish.")).to_be_visible()
+    finally:
+        page.get_by_label("Each site in its own time").check()
+    expect(other.get_by_text(re.compile(r"site time \(GMT\+5:30\)")).first).to_be_visible()
 
 
 def test_the_map_of_the_keys_and_its_keys(opened: Opens) -> None:

@@ -85,7 +85,7 @@ def test_the_curve_can_be_read_by_keyboard(opened: Opens) -> None:
     expect(curve).to_have_attribute("aria-valuetext", re.compile(r"^\d\d:\d\d–\d\d:\d\d, .+W$"))
     read = curve.get_attribute("aria-valuetext") or ""
     page.set_viewport_size({"width": 900, "height": 800})
-    page.wait_for_function("document.querySelector('.u-over')?.clientWidth < 700")
+    page.wait_for_function("document.querySelector('.chart .over')?.clientWidth < 700")
     expect(curve).to_have_attribute("aria-valuetext", read)
 
 

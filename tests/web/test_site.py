@@ -67,7 +67,7 @@ def test_ranges_are_in_the_address_and_arrows_walk_through_them(opened: Opens, s
 def test_a_day_is_zoomed_by_dragging_or_by_keys_and_escape_shows_it_whole(opened: Opens, site: dict[str, Any]) -> None:
     page = opened(f"#/sites/{site['id']}")
     yesterday(page)
-    box = page.locator(".u-over").bounding_box()
+    box = page.locator(".chart .over").bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 60)
     page.mouse.down()

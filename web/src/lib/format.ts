@@ -1,5 +1,5 @@
 import { messages } from './messages';
-import { localDate, offsetAt, viewerZone } from './time';
+import { localDate, noonOf, offsetAt, viewerZone } from './time';
 
 export interface Scaled {
   value: string;
@@ -142,20 +142,18 @@ export function fullDate(at: number, zone: string): string {
 
 /** A date that has no zone, such as a day of installation. */
 export function calendarDate(date: string): string {
-  const at = Date.parse(`${date}T12:00:00Z`);
-  return Number.isNaN(at) ? date : fullDate(at / 1000, 'UTC');
+  const at = noonOf(date);
+  return Number.isNaN(at) ? date : fullDate(at, 'UTC');
 }
-
-const atNoon = (date: string): number => Date.parse(`${date}T12:00:00Z`) / 1000;
 
 /** Nov: the month of a local date. */
 export function monthName(date: string): string {
-  return format('UTC', 'month', { month: 'short' }).format(atNoon(date) * 1000);
+  return format('UTC', 'month', { month: 'short' }).format(noonOf(date) * 1000);
 }
 
 /** November 2026: the month of a local date, in full. */
 export function monthAndYear(date: string): string {
-  return format('UTC', 'month-year', { month: 'long', year: 'numeric' }).format(atNoon(date) * 1000);
+  return format('UTC', 'month-year', { month: 'long', year: 'numeric' }).format(noonOf(date) * 1000);
 }
 
 /** 96 %, never 100 for what is not whole. */

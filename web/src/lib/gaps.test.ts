@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { align, meanOf, toCurve, toPoints, valueAt, type Point } from './gaps';
+import { meanOf, toCurve, toPoints, valueAt, type Point } from './gaps';
 
 const STEP = 300;
 const every = (from: number, count: number, value = 1): Point[] =>
@@ -58,21 +58,6 @@ describe('a day’s curve', () => {
   test('without points there is nothing to draw, and no gap is claimed', () => {
     expect(toCurve([], STEP, null, 9000)).toEqual({ x: [], y: [], gaps: [], pending: null });
   });
-});
-
-test('curves on one axis keep their gaps where the other one has stamps', () => {
-  const cut = toCurve([[0, 1], [1200, 2]], STEP, null, 1500);
-  const whole = toCurve(every(0, 5, 9), STEP, null, 1500);
-  const [x, own, other] = align([cut, whole]);
-  const between = x.flatMap((at, index) => (at > 150 && at < 1350 ? [own![index]] : []));
-  expect(between.length).toBeGreaterThan(2);
-  expect(between.every((value) => value === null)).toBe(true);
-  expect(other!.every((value) => value !== null)).toBe(true);
-});
-
-test('curves on shifted grids stay lines', () => {
-  const [, own] = align([toCurve(every(0, 3), STEP, null, 900), toCurve(every(100, 3), STEP, null, 1000)]);
-  expect(own).toEqual([1, undefined, 1, undefined, 1, null]);
 });
 
 test('points come sorted, and a missing value never becomes a zero', () => {

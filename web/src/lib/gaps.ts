@@ -63,25 +63,6 @@ export function toCurve(
   return { x, y, gaps, pending };
 }
 
-/**
- * Several curves over one axis. Where a curve has no entry at another one's stamp it is `undefined` within a piece, so
- * that its line goes on, and `null` outside, so that no line is drawn there.
- */
-export function align(curves: readonly Pick<Curve, 'x' | 'y'>[]): [x: number[], ...ys: (number | null | undefined)[][]] {
-  const x = [...new Set(curves.flatMap((curve) => curve.x))].sort((a, b) => a - b);
-  const ys = curves.map((curve) => {
-    let next = 0;
-    return x.map((at) => {
-      while (next < curve.x.length && curve.x[next]! < at) next += 1;
-      if (curve.x[next] === at) return curve.y[next];
-      const before = curve.y[next - 1];
-      const after = curve.y[next];
-      return typeof before === 'number' && typeof after === 'number' ? undefined : null;
-    });
-  });
-  return [x, ...ys];
-}
-
 /** The value whose interval holds an instant. */
 export function valueAt(points: readonly Point[], intervalS: number, at: number): number | null {
   let low = 0;

@@ -2,7 +2,7 @@ import { weekday } from './calendar';
 import { fullDate, monthAndYear, shortDate } from './format';
 import { messages } from './messages';
 import type { Day } from './state/site.svelte';
-import { addDays } from './time';
+import { addDays, noonOf } from './time';
 
 export const RANGES = ['day', 'week', 'month', 'year', 'life'] as const;
 export type Range = (typeof RANGES)[number];
@@ -14,7 +14,6 @@ export interface Dates {
 }
 
 const monthEnd = (date: string): string => addDays(`${addDays(`${date.slice(0, 7)}-28`, 4).slice(0, 7)}-01`, -1);
-const noon = (date: string): number => Date.parse(`${date}T12:00:00Z`) / 1000;
 
 /** The dates of the period that holds a date; all of life reaches from the first day known to today. */
 export function periodOf(range: Range, date: string, first: string, today: string): Dates {
@@ -49,9 +48,9 @@ export function step(range: Range, date: string, by: -1 | 1): string {
 export function periodWords(range: Range, { from, to }: Dates): string {
   if (range === 'month') return monthAndYear(from);
   if (range === 'year') return from.slice(0, 4);
-  if (range === 'day') return fullDate(noon(from), 'UTC');
-  const start = from.slice(0, 4) === to.slice(0, 4) ? shortDate(noon(from), 'UTC') : fullDate(noon(from), 'UTC');
-  return messages.range.span(start, fullDate(noon(to), 'UTC'));
+  if (range === 'day') return fullDate(noonOf(from), 'UTC');
+  const start = from.slice(0, 4) === to.slice(0, 4) ? shortDate(noonOf(from), 'UTC') : fullDate(noonOf(from), 'UTC');
+  return messages.range.span(start, fullDate(noonOf(to), 'UTC'));
 }
 
 export type BarLook = 'value' | 'running' | 'none' | 'before' | 'after';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { cellLook, measuredEnd, powerLook, sectionOf, standingOf } from './standing';
+import { careOf, cellLook, measuredEnd, powerLook, sectionOf, standingOf } from './standing';
 import { aSite } from './testing';
 
 const NOW = 1_795_500_600;
@@ -68,4 +68,21 @@ describe('a panel', () => {
     expect(cellLook(null, night)).toBe('night');
     expect(cellLook(null, { ...day, others: 0 })).toBe('silent');
   });
+});
+
+test('silence is another errand than lost production', () => {
+  expect(sectionOf(aSite({ needs_you: true, status: 'fault' }))).toBe('need');
+  expect(sectionOf(aSite({ needs_you: true, status: 'offline', communication: 'silent' }))).toBe('contact');
+  expect(sectionOf(aSite({ needs_you: true, reason_code: 'account', freshness: 'stale' }))).toBe('contact');
+});
+
+test('the worst alarm is the reason that is told', () => {
+  const site = aSite({ status: 'warning', production: 'degraded', trouble: 'Microinverter not reporting (123)' });
+  expect(standingOf(site, NOW, 'UTC').why).toBe('Microinverter not reporting (123)');
+});
+
+test('care is told in a few words', () => {
+  const care = { snoozed: true, snoozed_until: NOW, until_change: false, waiting_on: 'parts', assignee: 'Ann', notes: 2 };
+  expect(careOf(aSite({ care }), 'UTC')).toMatch(/^Snoozed until .+ · waits on parts · Ann · 2.notes$/);
+  expect(careOf(aSite(), 'UTC')).toBe('');
 });

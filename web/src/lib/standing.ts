@@ -1,5 +1,5 @@
 import type { Site } from './api/client';
-import { moment } from './format';
+import { moment, shortDate } from './format';
 import { messages } from './messages';
 
 /** The five shapes: ● fine, ▲ warning, ◆ fault, ◌ late, stale, silent or never, ☾ asleep. */
@@ -28,6 +28,20 @@ export function sectionOf(site: Site): Section {
 /** Whether it is the word from a site that is missing, not its sun. */
 export function isSilent(site: Site): boolean {
   return site.communication === 'silent' || site.reason_code === 'account' || site.reason_code === 'site_silent';
+}
+
+/** What people do about a place, in a few words: snoozed, what it waits on, whose it is, its notes. */
+export function careOf(site: Site, zone: string): string {
+  const words = messages.care;
+  const { snoozed, snoozed_until, waiting_on, assignee, notes } = site.care;
+  return [
+    snoozed && (snoozed_until === null ? words.snoozedShort : words.until(shortDate(snoozed_until, zone))),
+    waiting_on && messages.places.waits(words.waiting[waiting_on] ?? waiting_on),
+    assignee,
+    notes > 0 && messages.places.notesCount(notes),
+  ]
+    .filter(Boolean)
+    .join(' · ');
 }
 
 /** How a site is, as a shape, a word and the reason. Times are told in `zone`. */

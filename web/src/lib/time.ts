@@ -51,6 +51,9 @@ export function addDays(date: string, days: number): string {
   return new Date(Date.parse(`${date}T00:00:00Z`) + days * DAY_S * 1000).toISOString().slice(0, 10);
 }
 
+/** Noon of a date that has no zone, UTC. */
+export const noonOf = (date: string): number => Date.parse(`${date}T12:00:00Z`) / 1000;
+
 /** Whether a text is a date that exists. */
 export function isDate(text: string | null | undefined): text is string {
   return !!text && /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)) && addDays(text, 0) === text;

@@ -12,3 +12,4 @@ export { default as Places } from './Places.svelte';
 export { default as SearchHits } from '$lib/components/SearchHits.svelte';
 export { default as Settings } from './Settings.svelte';
 export { default as Site } from './Site.svelte';
+export { default as Work } from './Work.svelte';

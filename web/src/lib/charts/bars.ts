@@ -1,6 +1,7 @@
 import { calendarDate, energy, monthAndYear, monthName, shortDate } from '../format';
 import { messages } from '../messages';
 import type { BarLook, Bucket } from '../periods';
+import { noonOf } from '../time';
 
 /** A bar of energy, ready to be drawn. */
 export interface Bar {
@@ -16,7 +17,6 @@ export interface Bar {
 }
 
 const MOST_TICKS = 12;
-const noon = (date: string): number => Date.parse(`${date}T12:00:00Z`) / 1000;
 
 /** Buckets as bars; `href` is where each leads. */
 export function barsOf(buckets: readonly Bucket[], by: 'day' | 'month' | 'year', href: (bucket: Bucket) => string): Bar[] {
@@ -36,7 +36,7 @@ export function barsOf(buckets: readonly Bucket[], by: 'day' | 'month' | 'year',
 }
 
 function tick(date: string, by: 'day' | 'month' | 'year'): string {
-  return by === 'day' ? shortDate(noon(date), 'UTC') : by === 'month' ? monthName(date) : date.slice(0, 4);
+  return by === 'day' ? shortDate(noonOf(date), 'UTC') : by === 'month' ? monthName(date) : date.slice(0, 4);
 }
 
 function say(bucket: Bucket, by: 'day' | 'month' | 'year', partial: boolean): string {

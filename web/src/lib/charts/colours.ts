@@ -34,39 +34,42 @@ export function faded(colour: string, opacity: number): string {
   return `color-mix(in srgb, ${colour} ${Math.round(opacity * 100)}%, transparent)`;
 }
 
-/** A hatch of 45 degrees that repeats without seams, in device pixels. */
-export function hatch(context: CanvasRenderingContext2D, colour: string, ratio: number): CanvasPattern | null {
-  const size = Math.round(7 * ratio);
+/** A square that is drawn once and repeats. */
+function tiled(context: CanvasRenderingContext2D, size: number, draw: (pen: CanvasRenderingContext2D) => void): CanvasPattern | null {
   const tile = document.createElement('canvas');
   tile.width = size;
   tile.height = size;
   const pen = tile.getContext('2d');
   if (!pen) return null;
-  pen.strokeStyle = colour;
-  pen.lineWidth = 1.3 * ratio;
-  pen.lineCap = 'square';
-  for (const shift of [-size, 0, size]) {
-    pen.beginPath();
-    pen.moveTo(shift, size);
-    pen.lineTo(shift + size, 0);
-    pen.stroke();
-  }
+  draw(pen);
   return context.createPattern(tile, 'repeat');
+}
+
+/** A hatch of 45 degrees that repeats without seams, in device pixels. */
+export function hatch(context: CanvasRenderingContext2D, colour: string, ratio: number): CanvasPattern | null {
+  const size = Math.round(7 * ratio);
+  return tiled(context, size, (pen) => {
+    pen.strokeStyle = colour;
+    pen.lineWidth = 1.3 * ratio;
+    pen.lineCap = 'square';
+    for (const shift of [-size, 0, size]) {
+      pen.beginPath();
+      pen.moveTo(shift, size);
+      pen.lineTo(shift + size, 0);
+      pen.stroke();
+    }
+  });
 }
 
 /** A field of dots: not known yet. */
 export function dots(context: CanvasRenderingContext2D, colour: string, ratio: number): CanvasPattern | null {
   const size = Math.round(8 * ratio);
-  const tile = document.createElement('canvas');
-  tile.width = size;
-  tile.height = size;
-  const pen = tile.getContext('2d');
-  if (!pen) return null;
-  pen.fillStyle = colour;
-  pen.beginPath();
-  pen.arc(size / 2, size / 2, ratio, 0, 2 * Math.PI);
-  pen.fill();
-  return context.createPattern(tile, 'repeat');
+  return tiled(context, size, (pen) => {
+    pen.fillStyle = colour;
+    pen.beginPath();
+    pen.arc(size / 2, size / 2, ratio, 0, 2 * Math.PI);
+    pen.fill();
+  });
 }
 
 /** The curves beside the production, told apart by colour and by dash. */

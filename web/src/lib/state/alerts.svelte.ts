@@ -69,15 +69,23 @@ function known(name: string, words: readonly string[]): string {
   return words.includes(value) ? value : '';
 }
 
-/** The alerts of the fleet or, with a site, of it, as the URL asks for them. */
+/** The alerts of the fleet or, with a site, of it, as the URL asks for them; with a device all that it ever had. */
 export class AlertList {
   #site: () => number | null;
   #vendorName: (id: string) => string;
+  #device: number | null;
   #busy = $state<Record<string, boolean>>({});
   #told = $state('');
   #problem = $state('');
   #last = $state.raw<number[]>([]);
   #query;
+
+  readonly #found = $derived.by((): Found => {
+    const { items, total } = this.#query.data ?? { items: [], total: 0 };
+    if (this.#device === null) return { items, total };
+    const own = items.filter((alert) => alert.device_id === this.#device);
+    return { items: own, total: own.length };
+  });
 
   /** What was found, by the groups that the URL asks for; the worst first, and the groups by their worst. */
   readonly groups = $derived.by((): Group[] => {
@@ -92,14 +100,15 @@ export class AlertList {
     return [...groups.values()];
   });
 
-  constructor(site: () => number | null, vendorName: (id: string) => string) {
+  constructor(site: () => number | null, vendorName: (id: string) => string, device: number | null = null) {
     this.#site = site;
     this.#vendorName = vendorName;
+    this.#device = device;
     this.#query = createQuery(
       () => {
         const asked: Asked = {
           site: this.#site(),
-          status: this.state || 'open',
+          status: this.state || (this.#device === null ? 'open' : null),
           severity: this.severity || null,
           source: this.source || null,
           vendor: this.vendor || null,
@@ -144,11 +153,11 @@ export class AlertList {
   }
 
   get alerts(): Alert[] {
-    return this.#query.data?.items ?? [];
+    return this.#found.items;
   }
 
   get total(): number {
-    return this.#query.data?.total ?? 0;
+    return this.#found.total;
   }
 
   get pending(): boolean {

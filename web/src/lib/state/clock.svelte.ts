@@ -1,21 +1,30 @@
 import { viewerZone } from '../time';
 
+/** Times told in each site's own zone, all in the viewer's, or all in UTC. A site's days are its own in any case. */
+export type Times = 'site' | 'local' | 'utc';
+
 /** The viewer's clock, told on in steps that are fine enough for ages in minutes. */
 class Clock {
   #now = $state(Date.now() / 1000);
-  #zone = $state(viewerZone());
+  #mine = viewerZone();
+  #times = $state<Times>('site');
 
   get now(): number {
     return this.#now;
   }
 
+  /** The zone of times that belong to no site: the viewer's, or UTC where that is wished. */
   get zone(): string {
-    return this.#zone;
+    return this.#times === 'utc' ? 'UTC' : this.#mine;
   }
 
-  /** Whether times that are not a site's own are told in UTC. */
-  tellUtc(utc: boolean): void {
-    this.#zone = utc ? 'UTC' : viewerZone();
+  /** The zone that a site's times are told in: its own, unless one is wished for everything. */
+  told(site: string | null): string {
+    return this.#times === 'site' && site ? site : this.zone;
+  }
+
+  tell(times: Times): void {
+    this.#times = times;
   }
 
   /** Starts it; the answer stops it. */

@@ -1,7 +1,8 @@
 import { createQuery, type CreateQueryResult } from '@tanstack/svelte-query';
-import { api, ApiError, data, type Alert, type Device, type DeviceDetail } from '../api/client';
+import { api, ApiError, data, type Device, type DeviceDetail } from '../api/client';
 import { messages } from '../messages';
 import type { Shape } from '../standing';
+import { AlertList } from './alerts.svelte';
 import { keys } from './keys';
 import { router } from './router.svelte';
 import { session } from './session.svelte';
@@ -17,7 +18,9 @@ export function deviceShape(status: string): Shape {
   return status === 'normal' ? 'fine' : status === 'fault' || status === 'warning' ? status : 'waiting';
 }
 
-export const typeWord = (type: string): string => messages.devices.types[type] ?? type;
+/** The word of a type within a sentence, and at its head. */
+export const typeName = (type: string): string => messages.devices.types[type] ?? type;
+export const typeWord = (type: string): string => typeName(type).replace(/^./, (first) => first.toUpperCase());
 
 /** A device by the name that it goes by: its own, else its type. */
 export const nameOf = (device: { name: string | null; device_type: string }): string =>
@@ -125,14 +128,11 @@ export class SiteDevices {
 /** One device whole, its day, its days and its alerts. */
 export class DeviceState {
   readonly #query: CreateQueryResult<DeviceDetail>;
-  readonly #alerts: SiteAlerts;
-  readonly #id: number;
   readonly curve: DayCurve;
   readonly daily: DailyEnergy;
-  readonly alerts = $derived.by(() => this.#alerts.items.filter((alert) => alert.device_id === this.#id));
+  readonly alerts: AlertList;
 
   constructor(site: SiteState, id: number) {
-    this.#id = id;
     this.#query = createQuery(
       () => ({
         queryKey: keys.device(site.id, id),
@@ -146,7 +146,7 @@ export class DeviceState {
       }),
       () => session.queries,
     );
-    this.#alerts = new SiteAlerts(site, null);
+    this.alerts = new AlertList(() => site.id, () => site.data?.vendor_name ?? '', id);
     const part: Part = { device: id, metrics: () => this.data?.metrics ?? [] };
     this.curve = new DayCurve(site, () => router.get('metric'), part);
     this.daily = new DailyEnergy(site, part);
@@ -162,36 +162,6 @@ export class DeviceState {
 
   get missing(): boolean {
     return this.error instanceof ApiError && this.error.status === 404;
-  }
-
-  retry(): void {
-    void this.#query.refetch();
-  }
-}
-
-/** The alerts of a site: those that go on, or with `status` null all of them. */
-export class SiteAlerts {
-  readonly #query: CreateQueryResult<Alert[]>;
-  readonly items = $derived.by((): Alert[] => this.#query.data ?? []);
-
-  constructor(site: SiteState, status: 'open' | null) {
-    this.#query = createQuery(
-      () => ({
-        queryKey: [...keys.siteAlerts(site.id), status],
-        queryFn: async (): Promise<Alert[]> =>
-          (await data(api.GET('/api/alerts', { params: { query: { site: site.id, status, limit: 1000 } } }))).items,
-        staleTime: 30_000,
-      }),
-      () => session.queries,
-    );
-  }
-
-  get pending(): boolean {
-    return this.#query.isPending;
-  }
-
-  get error(): Error | null {
-    return this.#query.data === undefined ? this.#query.error : null;
   }
 
   retry(): void {

@@ -72,21 +72,26 @@ export class FleetList {
     }),
     () => session.queries,
   );
-  #sites = $derived(
-    (this.#query.data ?? []).filter(
+  #sites = $derived.by(() => {
+    // Read once: the address and the settings are asked anew at each reading, and there are thousands of sites.
+    const { vendor, freshness, status, tag, care, need } = this;
+    return (this.#query.data ?? []).filter(
       (site) =>
-        (!this.vendor || site.vendor === this.vendor) &&
-        (!this.freshness || site.freshness === this.freshness) &&
-        (!this.status || site.status === this.status) &&
-        (!this.tag || site.tags.includes(this.tag)) &&
-        (!this.need || site.needs_you),
-    ),
-  );
+        (!vendor || site.vendor === vendor) &&
+        (!freshness || site.freshness === freshness) &&
+        (!status || site.status === status) &&
+        (!tag || site.tags.includes(tag)) &&
+        (care !== 'snoozed' || site.care.snoozed) &&
+        (care !== 'waiting' || site.care.waiting_on !== null) &&
+        (!need || site.needs_you),
+    );
+  });
   #rows = $derived.by(() => {
-    if (this.group === 'none') return this.#sites.map((site): Row => ({ kind: 'site', site }));
+    const { group } = this;
+    if (group === 'none') return this.#sites.map((site): Row => ({ kind: 'site', site }));
     const sections = new Map<string, Site[]>();
     for (const site of this.#sites) {
-      const key = this.#sectionOf(site);
+      const key = keyOf(site, group);
       const members = sections.get(key);
       if (members) members.push(site);
       else sections.set(key, [site]);
@@ -101,6 +106,8 @@ export class FleetList {
   });
   /** The tags of the sites that the search found, each with how many have it. */
   readonly tags = $derived.by(() => counted((this.#query.data ?? []).flatMap((site) => site.tags)));
+  readonly snoozed = $derived.by(() => (this.#query.data ?? []).filter((site) => site.care.snoozed).length);
+  readonly waiting = $derived.by(() => (this.#query.data ?? []).filter((site) => site.care.waiting_on !== null).length);
   /** The status words that ask for a look, each with how many have it. */
   readonly statuses = $derived.by(() =>
     counted((this.#query.data ?? []).map((site) => site.status).filter((word) => !QUIET.has(word))),
@@ -131,6 +138,11 @@ export class FleetList {
     return router.get('tag');
   }
 
+  /** Those that are snoozed, or that wait on somebody. */
+  get care(): string {
+    return router.get('care');
+  }
+
   get need(): boolean {
     return router.get('need') === '1';
   }
@@ -142,7 +154,7 @@ export class FleetList {
   }
 
   get filtered(): boolean {
-    return !!(this.vendor || this.freshness || this.status || this.tag || this.need || this.q);
+    return !!(this.vendor || this.freshness || this.status || this.tag || this.care || this.need || this.q);
   }
 
   get pending(): boolean {
@@ -170,19 +182,6 @@ export class FleetList {
     void this.#query.refetch();
   }
 
-  #sectionOf(site: Site): string {
-    switch (this.group) {
-      case 'vendor':
-        return site.vendor;
-      case 'customer':
-        return site.customer ?? '';
-      case 'tag':
-        return site.tags[0] ?? '';
-      default:
-        return sectionOf(site);
-    }
-  }
-
   #title(id: string): string {
     const words = messages.fleet;
     if (this.group === 'need') return words.sections[id as keyof typeof words.sections];
@@ -194,6 +193,19 @@ export class FleetList {
     if (this.group === 'need') return SECTIONS.filter((section) => ids.includes(section));
     // Those without a customer or a tag stand last.
     return ids.toSorted((a, b) => Number(!a) - Number(!b) || this.#title(a).localeCompare(this.#title(b)));
+  }
+}
+
+function keyOf(site: Site, group: Group): string {
+  switch (group) {
+    case 'vendor':
+      return site.vendor;
+    case 'customer':
+      return site.customer ?? '';
+    case 'tag':
+      return site.tags[0] ?? '';
+    default:
+      return sectionOf(site);
   }
 }
 

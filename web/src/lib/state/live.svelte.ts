@@ -65,6 +65,10 @@ class Live {
         alive();
         this.#ask(queries, keys.fleet());
       });
+      source.addEventListener('exports', () => {
+        alive();
+        this.#ask(queries, keys.exports());
+      });
       source.addEventListener('settings', () => {
         alive();
         this.#ask(queries, keys.settings());

@@ -1,7 +1,7 @@
 import { createQuery } from '@tanstack/svelte-query';
 import { api, data, type Schemas } from '../api/client';
 import { writeFahrenheit, writeKilo } from '../format';
-import { clock } from './clock.svelte';
+import { clock, type Times } from './clock.svelte';
 import { keys } from './keys';
 import { session } from './session.svelte';
 import { theme, type Theme } from './theme.svelte';
@@ -69,7 +69,7 @@ export class SettingsState {
   #apply(settings: Settings): void {
     writeKilo(settings.units === 'kilo');
     writeFahrenheit(settings.temperature === 'fahrenheit');
-    clock.tellUtc(settings.time === 'utc');
+    clock.tell(settings.time as Times);
     theme.choose(settings.theme as Theme);
   }
 }

@@ -56,10 +56,13 @@ export class VirtualRows {
     const soon = (): void => {
       frame ||= requestAnimationFrame(measure);
     };
-    measure();
+    // The first measure comes after the first layout: to ask sooner would force one.
+    const laidOut = new ResizeObserver(soon);
+    laidOut.observe(element);
     addEventListener('scroll', soon, { passive: true });
     addEventListener('resize', soon);
     return () => {
+      laidOut.disconnect();
       cancelAnimationFrame(frame);
       removeEventListener('scroll', soon);
       removeEventListener('resize', soon);
