@@ -38,6 +38,8 @@ class Live {
       };
       source.onopen = () => {
         alive();
+        // What another window set after our first answer and before this stream was never told here.
+        this.#ask(queries, keys.settings());
         if (this.#lost) {
           this.#lost = false;
           void queries.invalidateQueries();
