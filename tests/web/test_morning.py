@@ -99,7 +99,11 @@ def test_settings_hold_in_every_window_and_come_back(opened: Opens) -> None:
 
 
 def test_times_are_told_as_the_settings_wish(opened: Opens, demo: Sungaze) -> None:
-    site = next(s for s in demo.client.get("/api/sites").json()["items"] if (s["vendor"], s["timezone"]) == ("enphase", "Asia/Kolkata"))
+    site = next(
+        s
+        for s in demo.client.get("/api/sites").json()["items"]
+        if (s["vendor"], s["timezone"]) == ("enphase", "Asia/Kolkata")
+    )
     page, other = opened("#/settings"), opened(f"#/sites/{site['id']}/data")
     page.get_by_label("Everything in UTC").check()
     try:
