@@ -35,6 +35,10 @@ soak: setup-test ## the long kill, fuzz and load runs
 bench: setup-test ## the benchmarks' table
 	@.venv/bin/python -m bench
 
+.PHONY: pictures
+pictures: setup-test ## every page in both themes and both widths, into out/screenshots
+	@.venv/bin/python build/pictures.py
+
 .PHONY: api-client
 api-client: setup-test ## write the web client anew from the API's contract
 	@build/check.sh api-client

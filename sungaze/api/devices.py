@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from litestar import get
+from litestar import get, patch
+from litestar.params import JSONBody
 
 from sungaze import clock
-from sungaze.api.parts import GivenParts, Id, Parts
+from sungaze.api.parts import LARGEST_ID, GivenParts, Id, Parts
 from sungaze.api.shapes import (
     DeviceDetail,
     DeviceList,
     DeviceOut,
+    DevicePatch,
     DeviceRef,
     FigureOut,
     FlipOut,
@@ -20,6 +22,7 @@ from sungaze.api.shapes import (
     MetricOut,
 )
 from sungaze.errors import NotFound
+from sungaze.jobs.connect import BadRequest
 from sungaze.model import METRICS, SITE_DEVICE_ID, DeviceStatus, DeviceType
 from sungaze.store.fleet import DeviceRow, SiteRow
 from sungaze.store.timeseries import SeriesInfo
@@ -43,6 +46,10 @@ def list_devices(parts: GivenParts, site_id: Id) -> DeviceList:
 @get("/api/sites/{site_id:int}/devices/{device_id:int}", operation_id="getDevice", sync_to_thread=True)
 def get_device(parts: GivenParts, site_id: Id, device_id: Id) -> DeviceDetail:
     """A device whole: its facts, what it measures, its place among the others, and what changed."""
+    return _detail(parts, site_id, device_id)
+
+
+def _detail(parts: Parts, site_id: int, device_id: int) -> DeviceDetail:
     store = parts.context.store
     site = store.fleet.site(site_id)
     rows = {row.id: row for row in store.fleet.devices(site_id)}
@@ -61,6 +68,7 @@ def get_device(parts: GivenParts, site_id: Id, device_id: Id) -> DeviceDetail:
         children=[ref for r in rows.values() if r.parent_id == device_id and (ref := _ref(r)) is not None],
         replaces=_ref(rows.get(row.replaces_id or 0)),
         replaced_by=_ref(rows.get(facts["replaced_by_id"] or 0)),
+        may_replace=[ref for r in _may_replace(row, rows.values()) if (ref := _ref(r)) is not None],
         metrics=metrics,
         figures=[
             FigureOut(name, METRICS[name].unit, value, at) for name, (at, value) in newest.get(device_id, {}).items()
@@ -70,6 +78,21 @@ def get_device(parts: GivenParts, site_id: Id, device_id: Id) -> DeviceDetail:
             for f in store.fleet.flips_of_device(device_id, FLIPS_SHOWN)
         ],
     )
+
+
+@patch("/api/sites/{site_id:int}/devices/{device_id:int}", operation_id="updateDevice", sync_to_thread=True)
+def update_device(parts: GivenParts, site_id: Id, device_id: Id, data: JSONBody[DevicePatch]) -> DeviceDetail:
+    """Say which device this one took the place of; null takes that back. Its history is then found from here."""
+    store = parts.context.store
+    store.fleet.site(site_id)
+    if data.replaces is not None and not 0 <= data.replaces <= LARGEST_ID:
+        raise NotFound("This site has no such device.")
+    try:
+        store.fleet.replace_device(site_id, device_id, data.replaces, parts.context.now())
+    except ValueError as error:
+        raise BadRequest(f"{error} Nothing was changed.") from None
+    parts.context.events.publish("sites", (site_id,))
+    return _detail(parts, site_id, device_id)
 
 
 @get("/api/sites/{site_id:int}/flow", operation_id="getFlow", sync_to_thread=True)
@@ -176,6 +199,20 @@ def _facts(parts: Parts, site: SiteRow, rows: Iterable[DeviceRow] | None = None)
     return found
 
 
+def _may_replace(row: DeviceRow, rows: Iterable[DeviceRow]) -> list[DeviceRow]:
+    """Devices of the same type that are not heard any more, and whose place nobody has taken."""
+    taken = {other.replaces_id for other in rows if other.id != row.id}
+    gone = {DeviceStatus.RETIRED, DeviceStatus.OFFLINE}
+    return [
+        other
+        for other in rows
+        if other.id != row.id
+        and other.device_type == row.device_type
+        and other.id not in taken
+        and (other.status in gone or other.id == row.replaces_id)
+    ]
+
+
 def _telling(figures: Mapping[str, tuple[int, float]], order: Sequence[str]) -> FigureOut | None:
     for name in order:
         if name in figures:
@@ -188,4 +225,4 @@ def _ref(row: DeviceRow | None) -> DeviceRef | None:
     return None if row is None else DeviceRef(row.id, row.device_type, row.name, row.serial_number, row.status)
 
 
-ROUTES = [list_devices, get_device, get_flow]
+ROUTES = [list_devices, get_device, update_device, get_flow]

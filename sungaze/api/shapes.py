@@ -497,6 +497,12 @@ class FlipOut(msgspec.Struct):
     reason: str
 
 
+class DevicePatch(msgspec.Struct, forbid_unknown_fields=True):
+    """What the user knows of a device: the one whose place it took."""
+
+    replaces: int | None
+
+
 class DeviceDetail(DeviceOut, kw_only=True):
     """A device whole; `flips` are its newest changes, newest first, `figures` the newest value of each metric."""
 
@@ -506,6 +512,7 @@ class DeviceDetail(DeviceOut, kw_only=True):
     children: list[DeviceRef]
     replaces: DeviceRef | None
     replaced_by: DeviceRef | None
+    may_replace: list[DeviceRef]
     metrics: list[MetricOut]
     figures: list[FigureOut]
     flips: list[FlipOut]

@@ -597,6 +597,34 @@ class Fleet:
                 )
                 self._flip("device", device_id, "position", old, new, "set by the user", now)
 
+    def replace_device(self, site_id: int, device_id: int, replaces: int | None, now: float) -> None:
+        """Keep the user's word that a device took the place of another one of its site; None takes it back.
+
+        Raises NotFound for a device that is none of the site's, ValueError with the reason where it cannot be.
+        """
+        with self._db.transaction(durable=True):
+            rows = {device.id: device for device in self.devices(site_id)}
+            device, other = rows.get(device_id), rows.get(replaces) if replaces is not None else None
+            if device is None or (replaces is not None and other is None):
+                raise NotFound("This site has no such device.")
+            if other is not None:
+                if other.device_type != device.device_type:
+                    raise ValueError("Only a device of the same type can take its place.")
+                heir = next((d for d in rows.values() if d.replaces_id == replaces and d.id != device_id), None)
+                if heir is not None:
+                    raise ValueError(f"{heir.serial_number or heir.name or heir.id} has taken its place already.")
+                before: DeviceRow | None = other
+                while before is not None:
+                    if before.id == device_id:
+                        raise ValueError("A device cannot come after one that came after it.")
+                    before = rows.get(before.replaces_id or 0)
+            if device.replaces_id == replaces:
+                return
+            Device.update(replaces_id=replaces).where(Device.id == device_id).execute(self._db.peewee)
+            old = rows.get(device.replaces_id or 0)
+            was, now_is = (one.serial_number or one.name or str(one.id) if one else None for one in (old, other))
+            self._flip("device", device_id, "replaces", was, now_is, "set by the user", now)
+
     def device_types(self, site_id: int) -> frozenset[str]:
         """The types of a site's devices that are not retired."""
         found = self._db.rows(

@@ -87,6 +87,28 @@ def test_a_device_tells_what_changed_and_what_took_its_place(empty: Fleet) -> No
     assert listed[ids["a"]]["replaced_by_id"] == ids["b"]
 
 
+def test_a_replacement_is_the_users_word_and_never_a_circle(empty: Fleet) -> None:
+    given = [battery("a", status=DeviceStatus.OFFLINE), battery("b"), battery("c")]
+    site_id = site_of(empty, *given)
+    ids = empty.runtime.context.store.fleet.device_ids(site_id)
+
+    def say(device: str, replaces: str | None) -> Any:
+        path = f"/api/sites/{site_id}/devices/{ids[device]}"
+        return empty.client.patch(path, json={"replaces": ids[replaces] if replaces else None})
+
+    assert [one["id"] for one in ask(empty, f"/api/sites/{site_id}/devices/{ids['b']}")["may_replace"]] == [ids["a"]]
+    said = say("b", "a").json()
+    assert said["replaces"]["id"] == ids["a"]
+    assert [(f["what"], f["after"]) for f in said["flips"]] == [("replaces", "S-a")]
+    for device, replaces, words in (("c", "a", "already"), ("a", "b", "came after"), ("b", "b", "came after")):
+        refused = say(device, replaces)
+        assert refused.status_code == 400
+        assert words in refused.json()["detail"]
+    assert say("b", None).json()["replaces"] is None
+    missing = empty.client.patch(f"/api/sites/{site_id}/devices/{ids['b']}", json={"replaces": 10**9})
+    assert missing.status_code == 404
+
+
 def test_a_devices_energy_today_is_the_vendors_day_or_the_finest_sum_and_null_without_either(empty: Fleet) -> None:
     site_id = site_of(empty, *(battery(key) for key in "abc"))
     today = int(dt.datetime.fromtimestamp(empty.now(), ZoneInfo("Europe/Berlin")).replace(

@@ -718,14 +718,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** GetDevice */
+        /** Asynccallable */
         get: operations["getDevice"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** UpdateDevice */
+        patch: operations["updateDevice"];
         trace?: never;
     };
     "/api/sites/{site_id}/flow": {
@@ -1157,6 +1158,7 @@ export interface components {
             installed_on: string | null;
             last_reported_at: number | null;
             manufacturer: string | null;
+            may_replace: components["schemas"]["DeviceRef"][];
             measured_at: number | null;
             metrics: components["schemas"]["MetricOut"][];
             model: string | null;
@@ -1199,6 +1201,10 @@ export interface components {
             serial_number: string | null;
             status: string;
             vendor_device_id: string;
+        };
+        /** DevicePatch */
+        DevicePatch: {
+            replaces: number | null;
         };
         /** DeviceRef */
         DeviceRef: {
@@ -3685,6 +3691,48 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceDetail"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    updateDevice: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site_id: number;
+                device_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DevicePatch"];
+            };
+        };
         responses: {
             /** @description Request fulfilled, document follows */
             200: {

@@ -127,12 +127,16 @@ export class SiteDevices {
 
 /** One device whole, its day, its days and its alerts. */
 export class DeviceState {
+  readonly #site: SiteState;
+  readonly #id: number;
   readonly #query: CreateQueryResult<DeviceDetail>;
   readonly curve: DayCurve;
   readonly daily: DailyEnergy;
   readonly alerts: AlertList;
 
   constructor(site: SiteState, id: number) {
+    this.#site = site;
+    this.#id = id;
     this.#query = createQuery(
       () => ({
         queryKey: keys.device(site.id, id),
@@ -158,6 +162,23 @@ export class DeviceState {
 
   get error(): Error | null {
     return this.#query.data === undefined ? this.#query.error : null;
+  }
+
+  /** Says which device this one took the place of; throws with the server's sentence. */
+  async replaces(other: number | null): Promise<void> {
+    try {
+      const found = await data(
+        api.PATCH('/api/sites/{site_id}/devices/{device_id}', {
+          params: { path: { site_id: this.#site.id, device_id: this.#id } },
+          body: { replaces: other },
+        }),
+      );
+      session.queries.setQueryData(keys.device(this.#site.id, this.#id), found);
+      void session.queries.invalidateQueries({ queryKey: keys.site(this.#site.id) });
+    } catch (error) {
+      session.refused(error);
+      throw error;
+    }
   }
 
   get missing(): boolean {
