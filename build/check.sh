@@ -35,4 +35,4 @@ if [[ $quick ]]; then
   exec $bin/pytest -n 2 --dist loadfile -m "not slow and not browser and not window and not soak"
 fi
 echo "Tests (pytest):"
-exec $bin/pytest -n 2 --dist loadfile -m "not soak"
+exec $bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"

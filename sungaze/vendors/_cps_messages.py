@@ -913,12 +913,13 @@ def _unsigned(given: Mapping[str, str], body: bytes, secret: str, now: float, wi
                 token = base64.b64decode(token.strip(), validate=True).decode().partition(":")[2]
             except (binascii.Error, ValueError):
                 token = ""
-        if kind.lower() in {"bearer", "basic"} and hmac.compare_digest(token.strip().encode(), known):
+        if kind.lower() in {"bearer", "basic"} and hmac.compare_digest(token.strip().encode(errors="replace"), known):
             return None
         return Refusal(401, "the sender is not known", (("WWW-Authenticate", "Bearer"),))
     stamp = given.get("x-cps-timestamp", "").strip()
-    expected = hmac.new(known, stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(signature.lower().encode(), f"sha256={expected}".encode()):
+    # A header may hold what is no text: it fits nothing, and it breaks nothing.
+    expected = hmac.new(known, stamp.encode(errors="replace") + b"." + body, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(signature.lower().encode(errors="replace"), f"sha256={expected}".encode()):
         return Refusal(401, "the signature does not fit")
     moment = numeral(stamp)
     if moment is None or abs(now - moment) > window_s:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cps_messages import DOCUMENT, GATEWAY, NOW, TELEMETRY, signed
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mutating import FUZZ, HOSTILE, MARKS, anything, changed, check_alerts, check_reading, scratched, texts
 from test_cps_payloads import INVENTORY
@@ -88,6 +88,8 @@ def test_a_true_message_cut_or_scratched(body: bytes) -> None:
 
 
 @FUZZ
+@example(headers={"X-CPS-Signature": "\ud800", "X-CPS-Timestamp": "\ud800"}, body=b"", is_signed=False)
+@example(headers={"Authorization": "Bearer \ud800"}, body=b"", is_signed=False)
 @given(
     headers=st.dictionaries(
         st.sampled_from(["X-CPS-Signature", "X-CPS-Timestamp", "Authorization", "Content-Encoding", "X-CPS-Gateway"]),
