@@ -14,6 +14,7 @@ from program import DEMO_SITES, Sungaze
 
 from sungaze.demo import FLEET, PANELS, SEED
 from sungaze.emulators import World
+from sungaze.emulators._cps_messages import BACKFILL_S
 from sungaze.emulators._registry import service_of
 from sungaze.emulators._service import TruthRow
 
@@ -59,7 +60,17 @@ def truth(now: float) -> dict[tuple[str, str, str, str, int, int], float]:
             for row in service_of(vendor).truth(world, k, int(now) - 2 * 86_400, int(now)):
                 assert isinstance(row, TruthRow)
                 found[vendor, row.site_id, row.device_id, row.metric, row.interval_s, row.start] = row.value
-    return found
+    return found | _quarters(found)
+
+
+def _quarters(found: dict[tuple[str, str, str, str, int, int], float]) -> dict[Any, float]:
+    """What a gateway sends of what it kept: means of quarter-hours. By night it is all that there is to compare."""
+    parts: dict[Any, list[float]] = {}
+    for (vendor, site, device, metric, interval_s, start), value in found.items():
+        if (vendor, metric, interval_s) == ("cps", "ac_power_w", BACKFILL_S // 3):
+            quarter = start // BACKFILL_S * BACKFILL_S
+            parts.setdefault((vendor, site, device, metric, BACKFILL_S, quarter), []).append(value)
+    return {key: sum(values) / 3 for key, values in parts.items() if len(values) == 3}
 
 
 def stored(folder: Path) -> dict[tuple[str, str, str, str, int, int], float]:

@@ -38,8 +38,6 @@ class Live {
       };
       source.onopen = () => {
         alive();
-        // What another window set after our first answer and before this stream was never told here.
-        this.#ask(queries, keys.settings());
         if (this.#lost) {
           this.#lost = false;
           void queries.invalidateQueries();
@@ -47,6 +45,11 @@ class Live {
       };
       source.onerror = broken;
       source.addEventListener('beat', alive);
+      source.addEventListener('hello', () => {
+        alive();
+        // From here on nothing is missed; what another window set before, and after our first answer, was.
+        void queries.invalidateQueries({ queryKey: keys.settings() });
+      });
       source.addEventListener('sites', (event) => {
         alive();
         for (const id of idsOf(event)) void queries.invalidateQueries({ queryKey: keys.site(id) });
