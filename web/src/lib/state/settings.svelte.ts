@@ -21,11 +21,15 @@ const DEFAULTS: Settings = {
 /** How the pages are to look. It is kept with the data, so that every window and every start agree. */
 export class SettingsState {
   #problem = $state('');
+  #turn = 0;
   #query = createQuery(
     () => ({
       queryKey: keys.settings(),
       queryFn: async (): Promise<Settings> => {
+        const turn = this.#turn;
         const found = { ...DEFAULTS, ...(await data(api.GET('/api/settings'))) };
+        // What was changed here meanwhile is newer than this answer.
+        if (turn !== this.#turn) return this.data;
         this.#apply(found);
         return found;
       },
@@ -50,6 +54,7 @@ export class SettingsState {
   async change(patch: Patch): Promise<void> {
     const before = this.data;
     const wanted = { ...before, ...patch } as Settings;
+    this.#turn += 1;
     this.#take(wanted);
     this.#problem = '';
     try {
