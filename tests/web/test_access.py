@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from program import TOP, Sungaze
-from running import Opens
+from running import Opens, total_kwp, whole_places
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -182,9 +182,9 @@ def test_a_morning_by_keyboard_alone(opened: Opens, demo: Sungaze, site: dict[st
     expect(moment).not_to_have_attribute("aria-valuetext", at)
 
     # Merge two places, and undo it.
-    places = demo.client.get("/api/places").json()["items"]
+    places = whole_places(demo)
     roof, array = (next(p for p in places if [s["vendor"] for s in p["sites"]] == [v]) for v in ("generac", "cps"))
-    total = demo.client.get("/api/fleet").json()["kwp_total"]
+    total = total_kwp(demo)
     page.evaluate("hash => { location.hash = hash }", f"#/places/{roof['id']}")
     expect(heading).to_have_text(roof["name"])
     reach(page, page.get_by_label("Merge another place into this one"))
@@ -194,10 +194,10 @@ def test_a_morning_by_keyboard_alone(opened: Opens, demo: Sungaze, site: dict[st
     reach(page, role)
     press(page, page.get_by_role("button", name="Merge", exact=True))
     expect(page.get_by_role("status").filter(has_text="are one place now")).to_be_visible()
-    assert demo.client.get("/api/fleet").json()["kwp_total"] < total
+    assert total_kwp(demo) < total
     press(page, page.get_by_role("button", name="Undo"), back=True)
     expect(page.get_by_role("status").filter(has_text="are one place now")).to_have_count(0)
-    assert demo.client.get("/api/fleet").json()["kwp_total"] == pytest.approx(total)
+    assert total_kwp(demo) == pytest.approx(total)
 
     # Think better of disconnecting.
     page.keyboard.press("g")

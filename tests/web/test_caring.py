@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import re
-import time
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 from program import Sungaze
-from running import Opens
+from running import Opens, total_kwp, whole_places
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 FIRST_ALERTS_MS = 60_000
-
-
-def shared_roof(demo: Sungaze) -> dict[str, Any]:
-    """The place of the demo that Tigo and CPS both look at, once the demo has joined it."""
-    deadline = time.monotonic() + 60
-    while True:
-        places = demo.client.get("/api/places").json()["items"]
-        found = [p for p in places if sorted(s["vendor"] for s in p["sites"]) == ["cps", "tigo"]]
-        if found and all(site["peak_power_kw"] for site in found[0]["sites"]):
-            roof: dict[str, Any] = found[0]
-            return roof
-        assert time.monotonic() < deadline, "the demo did not join its roof"
-        time.sleep(0.2)
-
-
-def total_kwp(demo: Sungaze) -> float:
-    return float(demo.client.get("/api/fleet").json()["kwp_total"])
 
 
 def first_alert(page: Page) -> None:
@@ -63,7 +44,8 @@ def test_a_note_is_written_deleted_and_brought_back(opened: Opens, demo: Sungaze
 
 
 def test_a_roof_that_two_vendors_see_counts_once_again_after_a_split_and_a_merge(opened: Opens, demo: Sungaze) -> None:
-    roof, whole = shared_roof(demo), total_kwp(demo)
+    roof = next(p for p in whole_places(demo) if sorted(s["vendor"] for s in p["sites"]) == ["cps", "tigo"])
+    whole = total_kwp(demo)
     tigo = next(site for site in roof["sites"] if site["vendor"] == "tigo")
     page = opened(f"#/places/{roof['id']}")
     page.get_by_role("button", name=re.compile("^Split .* of Tigo")).click()
