@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { svelteTesting } from '@testing-library/svelte/vite';
 import { defineConfig } from 'vitest/config';
+import { icons } from './web/icons.ts';
 import { licences } from './web/licences.ts';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -9,7 +10,7 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 export default defineConfig({
   root: here('./web'),
   cacheDir: here('./out/vite'),
-  plugins: [svelte({ configFile: here('./svelte.config.js') }), svelteTesting(), licences()],
+  plugins: [icons(), svelte({ configFile: here('./svelte.config.js') }), svelteTesting(), licences()],
   resolve: { alias: { $lib: here('./web/src/lib') } },
   build: {
     outDir: here('./out/web'),

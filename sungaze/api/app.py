@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from litestar import Litestar, Response, get
+from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.static_files import create_static_files_router
@@ -32,6 +33,8 @@ from sungaze.api import (
 )
 from sungaze.api.parts import Parts
 
+ASK_AGAIN = CacheControlHeader(no_cache=True)
+FOREVER = CacheControlHeader(public=True, max_age=365 * 86_400, immutable=True)
 MISSING_PAGES = (
     "<!doctype html><meta charset=utf-8><title>Sungaze</title><p>The pages were not built: run <code>make setup</code> "
     "and start Sungaze again. The API works."
@@ -49,9 +52,14 @@ def create_app(parts: Parts | None, pages: Path | None = None) -> Litestar:
     routes += [*completeness.ROUTES, *devices.ROUTES, *export.ROUTES]
     routes += [*care.ROUTES, *layout.ROUTES, *sheets.ROUTES, *system.ROUTES]
     if pages is not None and (pages / "index.html").is_file():
-        routes.append(
-            create_static_files_router(path="/", directories=[pages], html_mode=True, include_in_schema=False)
+        # The build names these files after what they hold, so a browser need not ask again and may keep them compiled.
+        assets = create_static_files_router(
+            path="/assets", directories=[pages / "assets"], cache_control=FOREVER, include_in_schema=False
         )
+        entry = create_static_files_router(
+            path="/", directories=[pages], html_mode=True, cache_control=ASK_AGAIN, include_in_schema=False
+        )
+        routes += [assets, entry]
     else:
 
         @get("/", media_type="text/html", include_in_schema=False, sync_to_thread=False)

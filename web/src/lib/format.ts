@@ -1,5 +1,5 @@
 import { messages } from './messages';
-import { localDate, noonOf, offsetAt, viewerZone } from './time';
+import { HOUR_S, intlZone, localDate, noonOf, offsetAt, VIEWER, wallSeconds } from './time';
 
 export interface Scaled {
   value: string;
@@ -13,6 +13,7 @@ export const LOCALE: string =
 const SCALED = new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 3, minimumSignificantDigits: 3 });
 const PLAIN = new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 3 });
 const COUNT = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
+const YIELD = new Intl.NumberFormat(LOCALE, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const PREFIXES = ['', 'k', 'M', 'G', 'T'] as const;
 const SCALING = new Set(['W', 'Wh', 'VA', 'var']);
 
@@ -66,7 +67,7 @@ export function number(value: number): string {
 
 /** A specific yield, kWh/kWp, always to two decimals: its column is read downwards. */
 export function specificYield(value: number): string {
-  return minus(value.toLocaleString(LOCALE, { minimumFractionDigits: 2, maximumFractionDigits: 2 }));
+  return minus(YIELD.format(value));
 }
 
 /** A size on disk: 812 kB, 1.20 GB. */
@@ -112,17 +113,17 @@ function format(zone: string, name: string, options: Intl.DateTimeFormatOptions)
   const key = `${zone}|${name}`;
   let found = formats.get(key);
   if (!found) {
-    found = new Intl.DateTimeFormat(LOCALE, { ...options, timeZone: zone });
+    found = new Intl.DateTimeFormat(LOCALE, { ...options, timeZone: intlZone(zone) });
     formats.set(key, found);
   }
   return found;
 }
 
-const HOURS = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
-
 /** 13:05 */
 export function clockTime(at: number, zone: string): string {
-  return format(zone, 'time', HOURS).format(at * 1000);
+  const seconds = wallSeconds(at, zone);
+  const two = (n: number): string => String(Math.floor(n)).padStart(2, '0');
+  return `${two(seconds / HOUR_S)}:${two((seconds % HOUR_S) / 60)}`;
 }
 
 /** Fri 20 Nov 2026, in the order of the viewer's English. */
@@ -170,11 +171,11 @@ export function moment(at: number, zone: string, now: number): string {
 
 /** The short name of a zone at an instant: CET, GMT+5:30. */
 export function zoneName(at: number, zone: string): string {
-  const parts = format(zone, 'zone', { ...HOURS, timeZoneName: 'short' }).formatToParts(at * 1000);
+  const parts = format(zone, 'zone', { hour: '2-digit', timeZoneName: 'short' }).formatToParts(at * 1000);
   return parts.find((part) => part.type === 'timeZoneName')?.value ?? zone;
 }
 
 /** Whether a zone's clock shows something else than the viewer's. */
 export function differsFromViewer(at: number, zone: string): boolean {
-  return offsetAt(at, zone) !== offsetAt(at, viewerZone());
+  return offsetAt(at, zone) !== offsetAt(at, VIEWER);
 }

@@ -1,4 +1,10 @@
-/** Instants are epoch seconds UTC, local dates are `YYYY-MM-DD`. Zones are IANA names. */
+/** Instants are epoch seconds UTC, local dates are `YYYY-MM-DD`. Zones are IANA names, or the viewer's own. */
+
+/** The viewer's own zone. Its name is not asked for: the first question to Intl takes longer than drawing the fleet. */
+export const VIEWER = 'viewer';
+
+/** A zone as Intl takes it. */
+export const intlZone = (zone: string): string | undefined => (zone === VIEWER ? undefined : zone);
 
 export const HOUR_S = 3600;
 export const DAY_S = 86_400;
@@ -14,7 +20,7 @@ function wall(zone: string): Intl.DateTimeFormat {
   let format = formats.get(zone);
   if (!format) {
     format = new Intl.DateTimeFormat('en-US', {
-      timeZone: zone,
+      timeZone: intlZone(zone),
       hourCycle: 'h23',
       year: 'numeric',
       month: '2-digit',
@@ -30,6 +36,7 @@ function wall(zone: string): Intl.DateTimeFormat {
 
 /** Seconds that a zone's wall clock is ahead of UTC at an instant. */
 export function offsetAt(at: number, zone: string): number {
+  if (zone === VIEWER) return -60 * new Date(at * 1000).getTimezoneOffset();
   const part: Record<string, number> = {};
   for (const { type, value } of wall(zone).formatToParts(at * 1000)) part[type] = Number(value);
   const asUtc = Date.UTC(part.year!, part.month! - 1, part.day!, part.hour!, part.minute!, part.second!) / 1000;
@@ -79,11 +86,6 @@ export function hourMarks(span: Span, zone: string, everyHours: number): number[
     if (at === span.end || wallSeconds(at, zone) % (everyHours * HOUR_S) === 0) marks.push(at);
   }
   return marks;
-}
-
-/** The viewer's own zone. */
-export function viewerZone(): string {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
 }
 
 /** A zone that Intl knows, or UTC. */

@@ -1,4 +1,4 @@
-import { viewerZone } from '../time';
+import { VIEWER } from '../time';
 
 /** Times told in each site's own zone, all in the viewer's, or all in UTC. A site's days are its own in any case. */
 export type Times = 'site' | 'local' | 'utc';
@@ -6,7 +6,6 @@ export type Times = 'site' | 'local' | 'utc';
 /** The viewer's clock, told on in steps that are fine enough for ages in minutes. */
 class Clock {
   #now = $state(Date.now() / 1000);
-  #mine = viewerZone();
   #times = $state<Times>('site');
 
   get now(): number {
@@ -15,7 +14,7 @@ class Clock {
 
   /** The zone of times that belong to no site: the viewer's, or UTC where that is wished. */
   get zone(): string {
-    return this.#times === 'utc' ? 'UTC' : this.#mine;
+    return this.#times === 'utc' ? 'UTC' : VIEWER;
   }
 
   /** The zone that a site's times are told in: its own, unless one is wished for everything. */

@@ -2,7 +2,7 @@
 export class VirtualRows {
   #heights: () => readonly number[];
   #top = $state(0);
-  #view = $state(1000);
+  #view = $state(0);
   #element: HTMLElement | null = null;
   #offsets = $derived.by(() => {
     const offsets = [0];
@@ -19,6 +19,7 @@ export class VirtualRows {
   constructor(heights: () => readonly number[], overscan = 8) {
     this.#heights = heights;
     this.overscan = overscan;
+    this.#view = innerHeight;
   }
 
   get first(): number {
@@ -50,8 +51,9 @@ export class VirtualRows {
       frame = 0;
       if (!this.#element) return;
       // In steps of half a screen's row, so that a scroll by a pixel changes nothing.
-      this.#top = Math.max(0, Math.floor(-this.#element.getBoundingClientRect().top / 24) * 24);
-      this.#view = innerHeight;
+      const above = Math.floor(-this.#element.getBoundingClientRect().top / 24) * 24;
+      this.#top = Math.max(0, above);
+      this.#view = innerHeight + Math.min(0, above);
     };
     const soon = (): void => {
       frame ||= requestAnimationFrame(measure);
