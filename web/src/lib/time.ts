@@ -34,9 +34,25 @@ function wall(zone: string): Intl.DateTimeFormat {
   return format;
 }
 
+/** Zones change their offset at a quarter of an hour, if at all. */
+const OFFSETS_S = 900;
+const OFFSETS_KEPT = 4000;
+const offsets = new Map<string, number>();
+
 /** Seconds that a zone's wall clock is ahead of UTC at an instant. */
 export function offsetAt(at: number, zone: string): number {
   if (zone === VIEWER) return -60 * new Date(at * 1000).getTimezoneOffset();
+  const key = `${zone} ${Math.floor(at / OFFSETS_S)}`;
+  let offset = offsets.get(key);
+  if (offset === undefined) {
+    if (offsets.size >= OFFSETS_KEPT) offsets.clear();
+    offset = askedOffset(at, zone);
+    offsets.set(key, offset);
+  }
+  return offset;
+}
+
+function askedOffset(at: number, zone: string): number {
   const part: Record<string, number> = {};
   for (const { type, value } of wall(zone).formatToParts(at * 1000)) part[type] = Number(value);
   const asUtc = Date.UTC(part.year!, part.month! - 1, part.day!, part.hour!, part.minute!, part.second!) / 1000;

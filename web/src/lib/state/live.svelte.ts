@@ -6,6 +6,8 @@ const EVENTS: keyof paths = '/api/events';
 const SILENCE_MS = 45_000;
 const RETRY_MS = 2_000;
 const REST_MS = 1_500;
+/** A browser opens six connections to one address: tabs that nobody looks at must not keep them all. */
+const HIDDEN_MS = 20_000;
 
 /** What changes at the server, as it changes. Events carry ids only; we ask again for what is on screen. */
 class Live {
@@ -90,8 +92,33 @@ class Live {
       this.#source?.close();
       this.#source = null;
     };
+    let away = false;
+    let hiding: ReturnType<typeof setTimeout> | undefined;
+    const leave = (): void => {
+      away = true;
+      close();
+    };
+    const back = (): void => {
+      if (!away) return;
+      away = false;
+      open();
+      void queries.invalidateQueries();
+    };
+    const seen = (): void => {
+      clearTimeout(hiding);
+      if (document.hidden) hiding = setTimeout(leave, HIDDEN_MS);
+      else back();
+    };
+    document.addEventListener('visibilitychange', seen);
+    // A page that “back” may bring again is kept by the browser, and its connection with it.
+    addEventListener('pagehide', leave);
+    addEventListener('pageshow', back);
     open();
     return () => {
+      document.removeEventListener('visibilitychange', seen);
+      removeEventListener('pagehide', leave);
+      removeEventListener('pageshow', back);
+      clearTimeout(hiding);
       close();
       for (const timer of this.#resting.values()) clearTimeout(timer);
       this.#resting.clear();

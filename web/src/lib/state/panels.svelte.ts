@@ -13,6 +13,7 @@ import { router } from './router.svelte';
 import { session } from './session.svelte';
 import type { Metric, SiteState } from './site.svelte';
 
+const NO_CELLS: readonly PanelCell[] = [];
 const NEIGHBOURS_EACH_SIDE = 3;
 /** A share of a panel's peak below which it counts as giving nothing: inverters report a watt or two of noise. */
 const NOTHING_SHARE = 0.02;
@@ -28,6 +29,8 @@ export interface Plan {
 export class PanelsState {
   #site: SiteState;
   readonly #query: CreateQueryResult<PanelDay>;
+  /** The query tells its data anew with each change of the address; what is made of a day must not be made anew. */
+  readonly #day = $derived.by(() => this.#query.data);
 
   /** What the panels can show: power and energy of their own, the production metric first. */
   readonly metrics = $derived.by((): Metric[] => {
@@ -111,11 +114,11 @@ export class PanelsState {
   }
 
   get day(): PanelDay | undefined {
-    return this.#query.data;
+    return this.#day;
   }
 
   get cells(): readonly PanelCell[] {
-    return this.#query.data?.cells ?? [];
+    return this.#day?.cells ?? NO_CELLS;
   }
 
   get unit(): string {
@@ -123,11 +126,11 @@ export class PanelsState {
   }
 
   get pending(): boolean {
-    return this.#query.data === undefined && !this.#query.isError;
+    return this.#day === undefined && !this.#query.isError;
   }
 
   get error(): Error | null {
-    return this.#query.data === undefined ? this.#query.error : null;
+    return this.#day === undefined ? this.#query.error : null;
   }
 
   get anyFigure(): boolean {
