@@ -125,7 +125,9 @@ VENDOR: Final = Vendor(
             id="push",
             label="Gateway to Sungaze by HTTPS",
             about="The gateway's HTTPS server, which is off as delivered, is set to the address that the account then "
-            "shows, by the installer's app. That the gateway signs with a secret that both know is assumed.",
+            "shows, by the installer's app. That the gateway signs with a secret that both know is assumed. Sungaze "
+            "listens on this computer alone and speaks plain HTTP: start it with --server and --host, and put a proxy "
+            "with a certificate before it.",
             fields=(
                 Field(name="secret", label="Shared secret", help="At least 16 characters, the same in the gateway."),
             ),
@@ -327,7 +329,7 @@ class Cps:
         if access.method == "mqtt":
             return _probe_broker(access)
         found, site = self._sweep(access)
-        notes = [f"{len(found.read)} inverters answer, {len(found.asleep)} are asleep or off.", *found.left_out]
+        notes = [f"Inverters that answer: {len(found.read)}; asleep or off: {len(found.asleep)}.", *found.left_out]
         return Probe(sites=(_site(site, found, int(access.now())),), total=1, panels=False, notes=tuple(notes))
 
     def list_sites(self, access: Access) -> Answer:
@@ -380,7 +382,7 @@ def _probe_broker(access: Access) -> Probe:
         # Retained messages come at once or not at all; a second of quiet ends the wait.
         while answered.wait(1.0):
             answered.clear()
-    note = f"The broker lets Sungaze in; it knows of {len(gateways)} gateways."
+    note = f"The broker lets Sungaze in. Gateways that it knows of: {len(gateways)}."
     return Probe(sites=tuple(sites.values()), total=len(sites), panels=False, notes=(note, _QUIET if not sites else ""))
 
 

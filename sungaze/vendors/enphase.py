@@ -599,7 +599,10 @@ def _raise_for(response: Response, access: Access, gated: str | None) -> None:
             raise NotEntitled(VENDOR.panels_note, gated)
         if gated:
             raise NotEntitled("Enphase's plan of this application does not give this. History is kept.", gated)
-        raise NeedsReconnect("Enphase no longer accepts this login. Connect the account again; history is kept.")
+        raise NeedsReconnect(
+            "Enphase does not accept this login and API key. Check that the key, the client ID and the client secret "
+            "are those of one application, and connect the account again; history is kept."
+        )
     if response.status == 403:
         raise NotEntitled("Enphase does not let this account see that system any more. History is kept.", "system")
     if response.status == 429:

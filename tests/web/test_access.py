@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 from program import TOP, Sungaze
-from running import Opens, total_kwp, whole_places
+from running import Opens, press, reach, total_kwp, whole_places
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -18,7 +18,6 @@ AXE = (TOP / "node_modules/axe-core/axe.min.js").read_text()
 RUN = """options => axe.run(document, { resultTypes: ['violations'], ...options }).then((r) => r.violations)"""
 COLOURS = {"runOnly": ["color-contrast"]}
 """What a theme changes."""
-MANY_TABS = 90
 
 
 @pytest.fixture(scope="module")
@@ -106,21 +105,6 @@ def test_axe_finds_nothing_on_any_page_in_either_theme(opened: Opens, site: dict
     page.get_by_role("button", name=re.compile("^Edit Phone")).click()
     inspector.look("sheet in edit")
     assert inspector.found == {}
-
-
-def reach(page: Page, control: Locator, *, back: bool = False) -> None:
-    """Press Tab until a control has the focus, as somebody does who has no mouse."""
-    expect(control).to_be_visible()
-    for _ in range(MANY_TABS):
-        if control.evaluate("element => element === document.activeElement"):
-            return
-        page.keyboard.press("Shift+Tab" if back else "Tab")
-    raise AssertionError(f"{MANY_TABS} tabs do not lead to {control}")
-
-
-def press(page: Page, control: Locator, key: str = "Enter", *, back: bool = False) -> None:
-    reach(page, control, back=back)
-    page.keyboard.press(key)
 
 
 @pytest.mark.timeout(180)
