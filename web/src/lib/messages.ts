@@ -836,7 +836,7 @@ export const messages = {
     merged: (here: string, other: string): string =>
       here === other ? `The two places called “${here}” are one now.` : `“${here}” and “${other}” are one place now.`,
     wasSplit: (site: string, from: string): string => `“${site}” has a place of its own now, apart from “${from}”.`,
-    undone: 'It is as it was before. Notes stayed where they are.',
+    undone: 'It is as it was before.',
     proposals: 'May be one roof',
     and: 'and',
     because: (what: string): string => `What speaks for it: ${what}.`,
@@ -859,6 +859,7 @@ export const messages = {
       file: 'CSV file',
       would: (n: number): string => (n === 0 ? 'Nothing would change.' : `${s(n, 'place')} would change.`),
       done: (n: number): string => `${s(n, 'place')} changed.`,
+      left: (n: number): string => `Taken back, but for ${s(n, 'field')} that ${n === 1 ? 'was' : 'were'} changed since.`,
       wrong: (n: number): string => `${s(n, 'line')} cannot be used; the others can.`,
       ignored: (columns: string): string => `Columns that are not read: ${columns}.`,
       line: (n: number): string => `line ${n}`,
