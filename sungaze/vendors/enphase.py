@@ -110,7 +110,7 @@ VENDOR: Final = Vendor(
             label="Installer account (Partner plan)",
             about="Sees every system that your company installed or maintains. Needs an application with the Partner "
             "plan from Enphase's developer portal, which asks for ten installations at least and lets a new "
-            "application wait for approval.",
+            "application wait for approval. Another plan chosen here only holds Sungaze to that plan's limits.",
             fields=(
                 Field(
                     name="api_key",

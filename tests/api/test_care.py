@@ -202,6 +202,15 @@ def test_a_merge_is_undone_once_within_a_day_and_only_while_its_sites_are_there(
     quiet.send("POST", *undo, status=404)
 
 
+def test_nothing_that_was_merged_outlives_a_site_that_is_deleted(quiet: Quiet) -> None:
+    quiet.send("PATCH", f"/api/places/{OTHER_BARN}", {"customer": "B. Person"})
+    quiet.send("POST", f"/api/places/{BARN}/merge", {"place": OTHER_BARN})
+    kept = "SELECT count(*) FROM meta WHERE value LIKE '%B. Person%'"
+    assert quiet.store.database.scalar(kept) == 1
+    quiet.store.fleet.forget_site(BARN)
+    assert quiet.store.database.scalar(kept) == 0
+
+
 def test_a_place_whose_number_was_given_away_comes_back_under_another(quiet: Quiet) -> None:
     quiet.send("PATCH", f"/api/places/{OTHER_BARN}", {"phone": "0100"})
     quiet.send("POST", f"/api/places/{BARN}/merge", {"place": OTHER_BARN})
