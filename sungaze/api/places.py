@@ -22,8 +22,10 @@ from sungaze.api.shapes import (
     PlaceSite,
     ProposalList,
     ProposalOut,
+    UndoMergeIn,
 )
 from sungaze.checks.matching import SiteFacts, propose
+from sungaze.errors import NotFound
 from sungaze.jobs.connect import BadRequest
 from sungaze.model import DAY_S, SITE_DEVICE_ID, Role, Span
 from sungaze.store.fleet import SiteRow
@@ -108,13 +110,28 @@ def merge_places(parts: GivenParts, place_id: Id, data: JSONBody[MergeIn]) -> Pl
     """Make two places one; each roof counts once from here on. A site's `place: null` takes it apart again."""
     if data.place == place_id or not 0 <= data.place <= LARGEST_ID:
         raise BadRequest("A place is merged with another one, named by its id.")
-    rested = any(care.until_change for care in parts.board.care([place_id, data.place]).values())
-    parts.context.store.places.merge(place_id, data.place, role_of(data.role), parts.context.now())
+    rested = [place for place, care in parts.board.care([place_id, data.place]).items() if care.until_change]
+    parts.context.store.places.merge(place_id, data.place, role_of(data.role), parts.context.now(), rested)
     kept = parts.context.store.care.of_places([place_id])[place_id]
     if rested and kept.snoozed_until is None:
         # The merge is the user's own doing and no news of the roof: what rested goes on resting.
         parts.context.store.care.change(place_id, snoozed_until_change(parts, place_id), parts.context.now())
     return _changed(parts, place_id)
+
+
+@post("/api/places/{place_id:int}/merge/undo", operation_id="undoMerge", status_code=200, sync_to_thread=True)
+def undo_merge(parts: GivenParts, place_id: Id, data: JSONBody[UndoMergeIn]) -> PlaceOut:
+    """Take a merge of the last day back: the place that comes back has its sites, sheet, care and notes again."""
+    if not 0 <= data.place <= LARGEST_ID:
+        raise NotFound("There is no such place.")
+    store, now = parts.context.store, parts.context.now()
+    came = store.places.unmerge(place_id, data.place, now)
+    parts.board.refresh()
+    for place in came.resting:
+        # As in a merge: what rested goes on resting, from its own state on.
+        store.care.change(place, snoozed_until_change(parts, place), now)
+    _changed(parts, place_id)
+    return _changed(parts, came.place_id)
 
 
 def role_of(text: str) -> Role:
@@ -192,4 +209,4 @@ def _facts(parts: Parts, site: SiteRow) -> SiteFacts:
     )
 
 
-ROUTES = [list_places, get_place, list_proposals, dismiss_proposal, update_place, merge_places]
+ROUTES = [list_places, get_place, list_proposals, dismiss_proposal, update_place, merge_places, undo_merge]

@@ -923,11 +923,30 @@ class ImportOut(msgspec.Struct):
     applied: bool
 
 
+class ImportUndoIn(msgspec.Struct, forbid_unknown_fields=True):
+    """The lines of an import that was applied, as its answer told them."""
+
+    lines: list[ImportLine]
+
+
+class ImportUndoOut(msgspec.Struct):
+    """How many fields are as before an import, and how many were left: they had been changed since."""
+
+    restored: int
+    left: int
+
+
 class MergeIn(msgspec.Struct, forbid_unknown_fields=True):
     """Which place is merged into this one, and the role that its sites have here."""
 
     place: int
     role: str = "same_generation"
+
+
+class UndoMergeIn(msgspec.Struct, forbid_unknown_fields=True):
+    """The place that a merge took away, by the id that it had."""
+
+    place: int
 
 
 class ProposalOut(msgspec.Struct):

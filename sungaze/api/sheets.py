@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 from litestar import Response, get, post
@@ -10,9 +10,9 @@ from litestar.params import FromQuery, JSONBody
 
 from sungaze import clock
 from sungaze.api.parts import GivenParts, Parts
-from sungaze.api.shapes import ImportChange, ImportIn, ImportLine, ImportOut
+from sungaze.api.shapes import ImportChange, ImportIn, ImportLine, ImportOut, ImportUndoIn, ImportUndoOut
 from sungaze.jobs.connect import BadRequest
-from sungaze.reports.sheets import FIELDS, Kept, Reading, degrees, log_line, read_sheets, write_sheets
+from sungaze.reports.sheets import FIELDS, Kept, Reading, as_kept, degrees, log_line, read_sheets, write_sheets
 
 CARE = ("waiting_on", "assignee")
 
@@ -49,16 +49,46 @@ def import_places(parts: GivenParts, data: JSONBody[ImportIn]) -> ImportOut:
         for line in reading.lines:
             if line.place_id is None or not line.changes:
                 continue
-            values: dict[str, Any] = {change.field: change.after for change in line.changes}
-            tilt = values.pop("tilt", None)
-            store.care.change(line.place_id, {name: values.pop(name) for name in CARE if name in values}, now)
-            store.places.change(line.place_id, values)
-            if tilt is not None:
-                for site_id, _ in store.places.place(line.place_id).sites:
-                    store.fleet.set_by_user(site_id, {"tilt": float(tilt)}, now)
+            _write(parts, line.place_id, {change.field: change.after for change in line.changes}, now)
     parts.board.refresh()
     parts.context.events.publish("everything")
     return _out(reading, applied=True)
+
+
+@post("/api/places/import/undo", operation_id="undoImport", status_code=200, sync_to_thread=True)
+def undo_import(parts: GivenParts, data: JSONBody[ImportUndoIn]) -> ImportUndoOut:
+    """Write back what an import replaced; a field that was changed since is left as it is."""
+    restored = left = 0
+    with parts.context.store.database.transaction(durable=True):
+        kept = {place.id: place for place in _kept(parts)}
+        for line in data.lines:
+            place = kept.get(line.place_id) if line.place_id is not None else None
+            values: dict[str, str | None] = {}
+            for change in line.changes:
+                if change.field not in FIELDS:
+                    raise BadRequest(f"An import writes no “{change.field[:60]}”. Nothing was changed.")
+                value, problem = as_kept(change.field, change.before) if change.before else (None, "")
+                if problem:
+                    raise BadRequest(f"{problem} Nothing was changed.")
+                if place is not None and place.values.get(change.field) == change.after:
+                    values[change.field] = value
+            restored, left = restored + len(values), left + len(line.changes) - len(values)
+            if place is not None and values:
+                _write(parts, place.id, values, parts.context.now())
+    parts.board.refresh()
+    parts.context.events.publish("everything")
+    return ImportUndoOut(restored, left)
+
+
+def _write(parts: Parts, place_id: int, fields: Mapping[str, str | None], now: float) -> None:
+    """Write fields of a place, each text as it is kept; None empties one."""
+    store, values = parts.context.store, dict(fields)
+    store.care.change(place_id, {name: values.pop(name) for name in CARE if name in values}, now)
+    if "tilt" in values:
+        tilt = values.pop("tilt")
+        for site_id, _ in store.places.place(place_id).sites:
+            store.fleet.set_by_user(site_id, {"tilt": None if tilt is None else float(tilt)}, now)
+    store.places.change(place_id, values)
 
 
 def _kept(parts: Parts) -> list[Kept]:
@@ -111,4 +141,4 @@ def _out(reading: Reading, *, applied: bool) -> ImportOut:
     )
 
 
-ROUTES = [export_places, import_places]
+ROUTES = [export_places, import_places, undo_import]

@@ -257,10 +257,9 @@ def _known(context: Context, account: AccountRow, sender: Sender) -> Known:
 
 def _tell(context: Context, account: AccountRow, sites: Iterable[int | None]) -> None:
     """An account that is sent something is connected, whatever it was before."""
-    if account.state != AccountState.CONNECTED and set_account_state(
-        context, account.id, AccountState.CONNECTED, "", context.now()
-    ):
-        context.events.publish("accounts", (account.id,))
+    if account.state != AccountState.CONNECTED:
+        set_account_state(context, account.id, AccountState.CONNECTED, "", context.now())
+    context.events.publish("accounts", (account.id,))
     changed = tuple(site for site in sites if site is not None)
     if changed:
         context.events.publish("sites", changed)

@@ -88,7 +88,7 @@ class Subscriptions:
                 if method.way == "mqtt":
                     wanted[account.id] = account
                 else:
-                    self._context.listening.setdefault(account.id, self._context.now())
+                    self._listening(account.id, True)
         for account_id in set(self._lines) - set(wanted):
             self._hang_up(account_id)
         for account in wanted.values():
@@ -117,10 +117,10 @@ class Subscriptions:
             self._fail(account, line, line.subscriber.refusal)
         elif line.subscriber.connected:
             line.lost_at = None
-            self._context.listening.setdefault(account.id, self._context.now())
+            self._listening(account.id, True)
             self._set_state(account, AccountState.CONNECTED, "")
         else:
-            self._context.listening.pop(account.id, None)
+            self._listening(account.id, False)
             line.lost_at = line.lost_at or time.monotonic()
             if time.monotonic() - line.lost_at > PATIENCE_S:
                 self._set_state(
@@ -144,14 +144,14 @@ class Subscriptions:
             self._fail(account, line, error)
             return
         line.subscriber, line.pause_s = subscriber, AGAIN_S
-        self._context.listening[account.id] = self._context.now()
+        self._listening(account.id, True)
         self._set_state(account, AccountState.CONNECTED, "")
 
     def _fail(self, account: AccountRow, line: _Line, error: VendorError) -> None:
         if line.subscriber is not None:
             line.subscriber.stop()
             line.subscriber = None
-        self._context.listening.pop(account.id, None)
+        self._listening(account.id, False)
         # A login that is refused is not tried again: only new credentials help, and they make a new line.
         line.retry_at = float("inf") if isinstance(error, NeedsReconnect) else time.monotonic() + line.pause_s
         line.pause_s = min(LONGEST_S, 2 * line.pause_s)
@@ -160,9 +160,20 @@ class Subscriptions:
 
     def _hang_up(self, account_id: int) -> None:
         line = self._lines.pop(account_id, None)
-        self._context.listening.pop(account_id, None)
+        self._listening(account_id, False)
         if line is not None and line.subscriber is not None:
             line.subscriber.stop()
+
+    def _listening(self, account_id: int, now: bool) -> None:
+        """Keep since when an account is listened to, or that it is not; a change is told."""
+        since = self._context.listening
+        if now == (account_id in since):
+            return
+        if now:
+            since[account_id] = self._context.now()
+        else:
+            del since[account_id]
+        self._context.events.publish("accounts", (account_id,))
 
     def _set_state(self, account: AccountRow, state: AccountState, reason: str) -> None:
         if (account.state, account.state_reason) != (state, reason):

@@ -219,7 +219,7 @@ def _line(number: int, given: Mapping[str, str], finder: _Finder, surplus: bool)
         before = place.values.get(field) or None
         if not text or text == before:
             continue
-        value, problem = _value(field, text)
+        value, problem = as_kept(field, text)
         if problem:
             return Line(number, key, place.id, place.name, (), problem)
         if value != before:
@@ -227,7 +227,7 @@ def _line(number: int, given: Mapping[str, str], finder: _Finder, surplus: bool)
     return Line(number, key, place.id, place.name, tuple(changes), "")
 
 
-def _value(field: str, text: str) -> tuple[str, str]:
+def as_kept(field: str, text: str) -> tuple[str, str]:
     """The text as it is kept, and why it cannot be."""
     if field == "permission_to_operate_on":
         return _date(text)

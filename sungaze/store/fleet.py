@@ -545,6 +545,8 @@ class Fleet:
             for table in ("alert", "due", "gap", "watermark", "fetch", "raw_answer", "account_site", "device"):
                 self._db.execute(f"DELETE FROM {table} WHERE site_id = ?", (site_id,))
             self._db.execute("DELETE FROM site WHERE id = ?", (site_id,))
+            # A merge's undoing would bring back what was written of the roof, by whatever place it went.
+            self._db.execute("DELETE FROM meta WHERE name LIKE 'merged:%'")
             if self._db.scalar("SELECT 1 FROM site WHERE place_id = ?", (place_id,)) is None:
                 self._db.execute("DELETE FROM note WHERE place_id = ?", (place_id,))
                 self._db.execute("DELETE FROM place WHERE id = ?", (place_id,))

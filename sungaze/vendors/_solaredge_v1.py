@@ -49,8 +49,8 @@ REFUSED_S: Final = 900
 METHOD: Final = Method(
     id="v1",
     label="Old API key (V1)",
-    about="SolarEdge switched this interface off on 3 November 2026: it answers only for recorded data and old "
-    "emulators. For your installer account take a Fleet key.",
+    about="SolarEdge announced to switch this interface off on 3 November 2026, and by all reports it answers nobody "
+    "now: this is for recorded data and old emulators. For your installer account take a Fleet key.",
     fields=(Field(name="api_key", label="API key", help="A key of the old interface; V2 keys do not open it."),),
     plans=("v1",),
     scope_field="api_key",
@@ -58,7 +58,7 @@ METHOD: Final = Method(
 PLAN: Final = Plan(
     id="v1",
     label="Old interface (V1)",
-    about="300 calls a day, 3 at a time.",
+    about="300 calls a day for the key and as many for each site, 3 at a time.",
     limits=(Limit(window="day", limit=300),),
     gives=frozenset({"details", "power", "energy", "devices", "bulk_power", "bulk_energy"}),
     concurrent=3,

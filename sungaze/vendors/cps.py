@@ -88,14 +88,15 @@ VENDOR: Final = Vendor(
     name="CPS",
     link="https://www.chintpowersystems.com",
     attribution="Data: CPS gateway",
+    # The portal's start: the address of one site is not known. It takes no notice of what follows the #.
     portal_url="https://monitor.chintpowersystems.com/#{site}",
     default_base_url="https://monitor.chintpowersystems.com",
     methods=(
         Method(
             id="mqtt",
             label="Gateway to your MQTT broker",
-            about="The gateway's second MQTT server is set to your broker by the installer's app; Sungaze listens "
-            "there.",
+            about="The gateway's second MQTT server, which is off as delivered, is set to your broker by the "
+            "installer's app; Sungaze listens there.",
             fields=(
                 Field(name="host", label="Broker", help="Name or address of your MQTT broker.", secret=False),
                 Field(name="port", label="Port", help="8883 with TLS, 1883 without.", secret=False, required=False),
@@ -104,14 +105,14 @@ VENDOR: Final = Vendor(
                 Field(
                     name="prefix",
                     label="Topic prefix",
-                    help="What the topics begin with; usually cps/v1.",
+                    help="What the topics begin with. Empty is cps/v1, which is assumed until CPS's document is known.",
                     secret=False,
                     required=False,
                 ),
                 Field(
                     name="tls",
                     label="TLS",
-                    help="“yes”, “no”, or the path of the certificate authority's file.",
+                    help="“yes”, “no”, or the path of the certificate authority's file. Empty is yes.",
                     secret=False,
                     required=False,
                 ),
@@ -123,8 +124,10 @@ VENDOR: Final = Vendor(
         Method(
             id="push",
             label="Gateway to Sungaze by HTTPS",
-            about="The gateway's HTTPS server is set to Sungaze's address by the installer's app, with a secret that "
-            "both know.",
+            about="The gateway's HTTPS server, which is off as delivered, is set to the address that the account then "
+            "shows, by the installer's app. That the gateway signs with a secret that both know is assumed. Sungaze "
+            "listens on this computer alone and speaks plain HTTP: start it with --server and --host, and put a proxy "
+            "with a certificate before it.",
             fields=(
                 Field(name="secret", label="Shared secret", help="At least 16 characters, the same in the gateway."),
             ),
@@ -135,10 +138,11 @@ VENDOR: Final = Vendor(
         Method(
             id="modbus",
             label="Modbus/TCP on site",
-            about="Sungaze asks the inverters through the gateway's Ethernet port; nothing is ever written.",
+            about="Sungaze asks the inverters through the gateway's Ethernet port; nothing is ever written. A second "
+            "program or logger that asks on the same line can disturb it.",
             fields=(
                 Field(name="host", label="Gateway", help="Its address in your network.", secret=False),
-                Field(name="port", label="Port", help="502 unless changed.", secret=False, required=False),
+                Field(name="port", label="Port", help="Empty is 502, the usual one.", secret=False, required=False),
                 Field(name="units", label="Modbus ids", help="Of the inverters, such as 1-4,6.", secret=False),
                 Field(
                     name="site",
@@ -187,7 +191,7 @@ VENDOR: Final = Vendor(
         Plan(
             id="local",
             label="Your own gateway",
-            about="No calls are counted by anybody; Sungaze asks each gateway once a minute at most.",
+            about="No money, and as far as we know nobody counts calls. Each gateway is asked once a minute at most.",
             limits=(Limit(window="minute", limit=600),),
             gives=frozenset({"state"}),
         ),
@@ -205,11 +209,16 @@ VENDOR: Final = Vendor(
     notes=(
         "CPS's own cloud stays closed until CPS has let you in; what the gateway sends or is asked works without it.",
         "The form of pushed messages is assumed until CPS's document is known.",
+        "By Modbus, CPS's own registers are known of the three-phase 14 to 60 kW and the 25 kW US models, from public "
+        "transcriptions. Others are read if they speak SunSpec, and are left out otherwise.",
+        "Modbus has no history: what was not asked in time is not known. What a gateway could not send it keeps for 30 "
+        "days; that it sends it later is assumed.",
     ),
     differs=(
         "Production is the sum of what the inverters say of their AC side; a revenue meter is not asked.",
         "A moment is read for each interval, where CPS's own cloud may show a mean.",
         "The inverter's day begins at its gateway's midnight, which in summer may be an hour off the site's.",
+        "Some firmware counts a day's energy only at night: until then the day here is empty or too small.",
     ),
 )
 
@@ -320,7 +329,7 @@ class Cps:
         if access.method == "mqtt":
             return _probe_broker(access)
         found, site = self._sweep(access)
-        notes = [f"{len(found.read)} inverters answer, {len(found.asleep)} are asleep or off.", *found.left_out]
+        notes = [f"Inverters that answer: {len(found.read)}; asleep or off: {len(found.asleep)}.", *found.left_out]
         return Probe(sites=(_site(site, found, int(access.now())),), total=1, panels=False, notes=tuple(notes))
 
     def list_sites(self, access: Access) -> Answer:
@@ -373,7 +382,7 @@ def _probe_broker(access: Access) -> Probe:
         # Retained messages come at once or not at all; a second of quiet ends the wait.
         while answered.wait(1.0):
             answered.clear()
-    note = f"The broker lets Sungaze in; it knows of {len(gateways)} gateways."
+    note = f"The broker lets Sungaze in. Gateways that it knows of: {len(gateways)}."
     return Probe(sites=tuple(sites.values()), total=len(sites), panels=False, notes=(note, _QUIET if not sites else ""))
 
 

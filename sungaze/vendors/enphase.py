@@ -101,6 +101,7 @@ VENDOR: Final = Vendor(
     name=NAME,
     link="https://enphase.com",
     attribution="Powered by Enphase",
+    # [assumed]: the portal's address for one system.
     portal_url="https://enlighten.enphaseenergy.com/systems/{site}",
     default_base_url="https://api.enphaseenergy.com",
     methods=(
@@ -108,7 +109,8 @@ VENDOR: Final = Vendor(
             id="partner_password",
             label="Installer account (Partner plan)",
             about="Sees every system that your company installed or maintains. Needs an application with the Partner "
-            "plan from Enphase's developer portal.",
+            "plan from Enphase's developer portal, which asks for ten installations at least and lets a new "
+            "application wait for approval. Another plan chosen here only holds Sungaze to that plan's limits.",
             fields=(
                 Field(
                     name="api_key",
@@ -127,7 +129,8 @@ VENDOR: Final = Vendor(
             id="owner_consent",
             label="Homeowner's consent (in the browser)",
             about="Sees the systems of whoever signs in and allows it. Needs an application with the Watt, Kilowatt or "
-            "Megawatt plan from Enphase's developer portal; several homeowners share its calls.",
+            "Megawatt plan from Enphase's developer portal; several homeowners share its calls. The consent ends after "
+            "a month without a look, and the owner may take it back at any time.",
             fields=(
                 Field(name="api_key", label="API key", help="On your application's page in the developer portal."),
                 Field(name="client_id", label="Client ID", help="Belongs to the same application.", secret=False),
@@ -158,14 +161,15 @@ VENDOR: Final = Vendor(
         Plan(
             id="watt",
             label="Watt",
-            about="Free. Site figures only; no curves per panel.",
+            about="Free. Site figures only; no curves per panel. Once the month's calls are spent, nothing more comes "
+            "until the next month.",
             limits=(Limit(window="minute", limit=10), Limit(window="month", limit=1_000)),
             gives=_SITE_LEVEL,
         ),
         Plan(
             id="kilowatt",
             label="Kilowatt",
-            about="249 USD a month. Devices and panels too.",
+            about="249 USD a month (Enphase's list of July 2026). Devices and panels too.",
             limits=(Limit(window="minute", limit=50), Limit(window="month", limit=50_000)),
             gives=_DEVICE_LEVEL,
             concurrent=2,
@@ -173,7 +177,7 @@ VENDOR: Final = Vendor(
         Plan(
             id="megawatt",
             label="Megawatt",
-            about="999 USD a month. Devices and panels too.",
+            about="999 USD a month (Enphase's list of July 2026). Devices and panels too.",
             limits=(Limit(window="minute", limit=100), Limit(window="month", limit=300_000)),
             gives=_DEVICE_LEVEL,
             concurrent=3,
@@ -181,7 +185,8 @@ VENDOR: Final = Vendor(
         Plan(
             id="partner",
             label="Partner",
-            about="10,000 calls a month are free, then 0.005 USD each; Sungaze stops at the free ones.",
+            about="10,000 calls a month are free, then 0.005 USD each (Enphase's list of July 2026); Sungaze stops at "
+            "the free ones unless you allow more.",
             limits=(
                 Limit(window="minute", limit=300),
                 Limit(window="month", limit=1_500_000, included=10_000, price_usd=0.005),
@@ -212,17 +217,23 @@ VENDOR: Final = Vendor(
     quota_said=quota_said,
     plain_fields=_PLAIN,
     notes=(
-        "Figures arrive about every quarter of an hour, from sites on a mobile link about every six hours.",
+        "Figures arrive about every quarter of an hour, from sites on a mobile link about every six hours. At times "
+        "they lag the owner's app by hours.",
         "Production is what the microinverters report; where a meter is fitted, Enphase's own pages may show its "
         "figure instead.",
+        "Curves reach back two years at most; daily figures reach back to the first day.",
+        "Enphase does not tell how many calls are left, so Sungaze counts its own: calls that other programs make with "
+        "the same application it cannot see.",
+        "The link to a system's page in Enphase's portal is assumed and may miss it.",
     ),
     panels_note="Curves per panel need Enphase's Kilowatt, Megawatt or Partner plan.",
     differs=(
         "Production is what the microinverters report, throughout. Where a meter is fitted, Enphase's "
         "pages may show the meter's figure, and the two differ.",
-        "Enphase stamps the end of an interval, Sungaze its start: a curve stands five minutes earlier here.",
-        "Power is the mean of five minutes, and energy whole watt-hours; the pages round both to kilowatt-hours.",
-        "An interval grows while single microinverters still report; it is asked again, and the later figure counts.",
+        "Enphase stamps the end of an interval, Sungaze its start: a curve may stand five minutes earlier here.",
+        "Power is the mean of five minutes, and energy comes in whole watt-hours.",
+        "An interval can grow while single microinverters still report; it is asked again, and the later one counts.",
+        "What is given can lag the owner's app by hours.",
     ),
 )
 
@@ -588,7 +599,10 @@ def _raise_for(response: Response, access: Access, gated: str | None) -> None:
             raise NotEntitled(VENDOR.panels_note, gated)
         if gated:
             raise NotEntitled("Enphase's plan of this application does not give this. History is kept.", gated)
-        raise NeedsReconnect("Enphase no longer accepts this login. Connect the account again; history is kept.")
+        raise NeedsReconnect(
+            "Enphase does not accept this login and API key. Check that the key, the client ID and the client secret "
+            "are those of one application, and connect the account again; history is kept."
+        )
     if response.status == 403:
         raise NotEntitled("Enphase does not let this account see that system any more. History is kept.", "system")
     if response.status == 429:

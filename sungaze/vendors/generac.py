@@ -133,7 +133,8 @@ VENDOR: Final = Vendor(
         Method(
             id="login",
             label="E-mail and password",
-            about="Signs in as your browser does. Sungaze sends the password once a day at the most.",
+            about="Signs in as your browser does, as far as the sign-in page is known. By itself Sungaze sends the "
+            "password once a day at the most.",
             fields=(
                 Field(name="email", label="E-mail", help="Of your PWRcell dashboard.", secret=False),
                 Field(name="password", label="Password"),
@@ -147,7 +148,8 @@ VENDOR: Final = Vendor(
         Method(
             id="cookie",
             label="Cookie from your browser",
-            about="For when the sign-in page has changed: copy it from a browser that is signed in.",
+            about="For when the sign-in page has changed: copy it from a browser that is signed in. When Generac ends "
+            "that session, it has to be pasted anew.",
             fields=(
                 Field(
                     name="cookie",
@@ -167,8 +169,8 @@ VENDOR: Final = Vendor(
         Plan(
             id="dashboard",
             label="Owner's dashboard",
-            about="At most 6 calls a minute and 5,000 a day, one look at a site in 30 minutes: enough for about 80 "
-            "sites.",
+            about="No money. The limits are Sungaze's own, because Generac names none: one look at a site in 30 "
+            "minutes, enough for about 80 sites.",
             limits=(Limit(window="minute", limit=6), Limit(window="day", limit=5_000)),
             gives=_GIVES,
         ),
@@ -193,7 +195,12 @@ VENDOR: Final = Vendor(
     kind_in_id=slice(4, 8),
     notes=(
         "Generac offers no interface; this reads your dashboard page. It may stop any day.",
-        "The figures are 45 minutes to several hours old, and more than one look in 30 minutes is never taken.",
+        "Whether the dashboard still answers for every account is not known: the newest report that we know is of "
+        "about 2023. Look what it sees before you save.",
+        "Users report that Generac blocks who asks too often. Then Sungaze stops for 6 hours, and for a day if it "
+        "happens again.",
+        "By users' reports the figures are 45 minutes to several hours old; more than one look in 30 minutes is never "
+        "taken.",
         "The site's time zone is not in the data: set it, so that days and hourly figures can be read.",
         "Production is the sum of the PV Links (DC): the inverter's own figure includes the battery.",
     ),
@@ -204,6 +211,8 @@ VENDOR: Final = Vendor(
         "What is read is the moment at which each device last reported, not a mean: short peaks and clouds look "
         "larger or are missed.",
         "The figures are 45 minutes to several hours old when they come; the app may have newer ones.",
+        "Generac documents none of its figures: that energy counts in watt-hours, and a day from midnight at the site, "
+        "is assumed.",
     ),
 )
 

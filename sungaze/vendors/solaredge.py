@@ -111,19 +111,20 @@ VENDOR: Final = Vendor(
     name=NAME,
     link="https://www.solaredge.com",
     attribution="Data: SolarEdge",
+    # [assumed]: the portal's address for one site.
     portal_url="https://monitoring.solaredge.com/solaredge-web/p/site/{site}",
     default_base_url=API_HOST,
     methods=(
         Method(
             id="fleet_key",
             label="Fleet key (installer account)",
-            about="Sees every site of your installer account. Keys of the old interface (V1) stopped working on 3 "
-            "November 2026; make a new one in SolarEdge's developer console.",
+            about="Sees every site of your installer account. Make the key in SolarEdge's developer console; keys of "
+            "the old interface (V1), whose end was set for 3 November 2026, do not work here.",
             fields=(
                 Field(
                     name="api_key",
                     label="API key",
-                    help="From SolarEdge's developer console. SolarEdge asks to renew it about every six months.",
+                    help="From SolarEdge's developer console. SolarEdge advises to renew it about every six months.",
                 ),
                 Field(
                     name="account_key",
@@ -139,8 +140,9 @@ VENDOR: Final = Vendor(
             id="site_access",
             label="Owner's consent (SolarEdge Connect, in the browser)",
             about="Sees the one site whose owner signs in and allows it. Needs an application from SolarEdge's "
-            "developer console; each site is an account of its own, and all share the application's calls. Owners of "
-            "several sites can be refused by SolarEdge and need a Fleet key.",
+            "developer console; each site is an account of its own, and as far as we know all share the application's "
+            "calls. The consent ends after 30 days without a look. Owners of several sites can be refused by SolarEdge "
+            "and need a Fleet key.",
             fields=(
                 Field(name="client_id", label="Client ID", help="Of your application.", secret=False),
                 Field(name="client_secret", label="Client secret", help="Belongs to the same application."),
@@ -153,7 +155,8 @@ VENDOR: Final = Vendor(
                 Field(
                     name="code",
                     label="Code",
-                    help="Comes back from the consent page; it works once, for a few minutes.",
+                    help="Comes back from the consent page. Use it soon: as far as we know it works once, for a few "
+                    "minutes.",
                     once=True,
                 ),
             ),
@@ -163,21 +166,21 @@ VENDOR: Final = Vendor(
         ),
         v1.METHOD,
     ),
-    # Free: section 1 “Quota” [doc]. The paid tiers' figures are not published: these are [assumed], from a fleet
+    # Free: section 1 “Quota” [doc]. The paid tiers' figures were not found: these are [assumed], from a fleet
     # operator who paces just under 25 calls a minute [code]. The month is the account's billing cycle, which the API
     # does not tell; the calendar month stands in for it [assumed].
     plans=(
         Plan(
             id="free",
             label="Free",
-            about="2,000 calls a month, 10 a minute.",
+            about="No money. Once the month's calls are spent, nothing more comes until the next month.",
             limits=(Limit(window="minute", limit=10), Limit(window="month", limit=2_000)),
             gives=_GIVES,
         ),
         Plan(
             id="paid",
             label="Paid tier",
-            about="24 calls a minute, 10,000 a month (assumed: SolarEdge does not publish the tiers' figures).",
+            about="These limits are assumed: we found neither the tiers' figures nor their prices published.",
             limits=(Limit(window="minute", limit=24), Limit(window="month", limit=10_000)),
             gives=_GIVES,
         ),
@@ -205,13 +208,20 @@ VENDOR: Final = Vendor(
     notes=(
         "Nothing finer than a quarter-hour is given, and the newest points can arrive late.",
         "No figures per panel: SolarEdge's interface ended them with V1. Panels are listed with their serials.",
+        "SolarEdge does not tell how many of the month's calls are left, so Sungaze counts its own. Calls that other "
+        "programs make with the same key it cannot see, nor a billing month that begins on another day than the first.",
+        "The link to a site's page in SolarEdge's portal is assumed and may miss it.",
     ),
-    panels_note="SolarEdge's interface gives no figures per panel since V1 ended on 3 November 2026; the panels are "
-    "listed with their serials and states.",
+    panels_note="SolarEdge's interface gives no figures per panel any more; the panels are listed with their serials "
+    "and states.",
     differs=(
-        "These are SolarEdge's own quarter-hours and days: AC production as the portal counts it.",
-        "SolarEdge fills gaps up to three days later; Sungaze asks again, and the later figure counts.",
-        "The portal's power of this moment is newer than the last whole quarter-hour that is given.",
+        "These are SolarEdge's own figures of quarter-hours and days, on the AC side as far as we know. Whether a "
+        "meter or the inverter counted them is not told.",
+        "Power is the mean of a quarter-hour and that of the sun: what goes into a battery is counted, what comes out "
+        "of it is not.",
+        "SolarEdge counts energy apart from power; over a quarter-hour the two can differ by more than one percent.",
+        "SolarEdge may fill gaps days later. The last week's daily energy is asked again, a curve only for two hours.",
+        "The portal's power of this moment may be newer than the last whole quarter-hour that is given.",
     ),
 )
 
@@ -496,8 +506,8 @@ def _raise_for(response: Response, access: Access) -> None:
         raise NeedsReconnect("SolarEdge refuses the owner's grant. Ask for the consent once more; history is kept.")
     if response.status == 401 or (response.status == 400 and "access token is missing" in detail.lower()):
         raise NeedsReconnect(
-            "SolarEdge refuses this key. Keys are renewed about every six months, and keys of the old interface (V1) "
-            "ended on 3 November 2026: enter a new one. History is kept."
+            "SolarEdge refuses this key. It advises to renew keys about every six months, and keys of the old "
+            "interface (V1) do not work any more: enter a new one. History is kept."
         )
     if response.status == 403:
         raise NotEntitled(f"SolarEdge does not give this to your account ({detail}). History is kept.", response.path)

@@ -122,12 +122,13 @@ VENDOR: Final = Vendor(
         Method(
             id="password",
             label="Energy Intelligence login",
-            about="Sees every system of your login in Tigo's Energy Intelligence portal. Needs Tigo's Premium.",
+            about="Sees every system of your login in Tigo's Energy Intelligence portal. Needs Tigo's Premium "
+            "subscription: without it the login may be refused, or work and bring no figures.",
             fields=(
                 Field(
                     name="username",
                     label="User name",
-                    help="What you log in with at ei.tigoenergy.com, usually an e-mail address.",
+                    help="What you log in with at Tigo's portal, often an e-mail address.",
                     secret=False,
                 ),
                 Field(name="password", label="Password"),
@@ -141,7 +142,8 @@ VENDOR: Final = Vendor(
         Plan(
             id="premium",
             label="Premium",
-            about="15 calls a minute, one after another (assumed: Tigo does not publish its limit).",
+            about="One call after another. Tigo publishes no limit: this one is assumed, and Tigo's own word counts "
+            "where it is lower. What Premium costs, Tigo tells.",
             limits=(Limit(window="minute", limit=15),),
             gives=_GIVES,
         ),
@@ -167,12 +169,14 @@ VENDOR: Final = Vendor(
     plain_fields=_PLAIN,
     notes=(
         "Tigo measures before the inverter: its figures are DC and stand a few percent above a meter's.",
-        "Figures arrive 10 to 40 minutes late, sometimes more than an hour.",
+        "Figures arrive 10 to 40 minutes late as a rule, sometimes more than an hour.",
+        "The link to a system's page in Tigo's portal is assumed and may miss it.",
     ),
     panels_note="Figures of systems and panels need Tigo's Premium subscription.",
     differs=(
         "These are DC figures, measured at the panels: an inverter or a meter shows a few percent less.",
-        "Tigo sends figures late and in pieces; a day grows here until its last piece has come.",
+        "Power is the mean of a minute.",
+        "Tigo's figures can come late and be corrected; the newest hours are asked again, and the later figure counts.",
     ),
 )
 
@@ -552,8 +556,8 @@ class Tigo:
         response = access.session.request("GET", f"{ROOT}/users/login", auth=login)
         if response.status == 401 and not looks_like_html(response.body):
             raise NeedsReconnect(
-                "Tigo refuses this login: check user name and password. It also refuses accounts without its Premium "
-                "subscription in this way. History is kept."
+                "Tigo refuses this login: check user name and password. It may refuse accounts without its Premium "
+                "subscription in the same way. History is kept."
             )
         _raise_for(response, access)
         answer = decode(response, _Login, NAME, "users/login")

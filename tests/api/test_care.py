@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from quiet import NOON, Quiet, quietly
 
-from sungaze.model import Reading
+from sungaze.model import Reading, SiteFacts
 from sungaze.store.timeseries import Rating
 
 BARN, MILL, OTHER_BARN = 1, 2, 3
@@ -153,6 +153,75 @@ def test_a_merge_carries_notes_and_care_and_what_both_sheets_say(quiet: Quiet) -
     assert any("B. Person" in text for text in texts)
     quiet.alarm(OTHER_BARN, "inverter")
     assert quiet.get(f"/api/places/{BARN}")["care"]["snoozed"] is False
+
+
+def test_a_merge_that_is_undone_gives_each_place_back_its_notes_sheet_and_care(quiet: Quiet) -> None:
+    quiet.send("PATCH", f"/api/places/{BARN}", {"customer": "A. Person"})
+    quiet.send("PATCH", f"/api/places/{OTHER_BARN}", {"customer": "B. Person", "phone": "0100"})
+    quiet.send("POST", f"/api/places/{BARN}/notes", {"text": "gate code"}, status=201)
+    quiet.send("POST", f"/api/places/{OTHER_BARN}/notes", {"text": "dog bites"}, status=201)
+    care(quiet, OTHER_BARN, assignee="Bo", snooze="change")
+    before = [quiet.get(f"/api/places/{place}") for place in (BARN, OTHER_BARN)]
+    notes = [quiet.get(f"/api/places/{place}/notes") for place in (BARN, OTHER_BARN)]
+    quiet.send("POST", f"/api/places/{BARN}/merge", {"place": OTHER_BARN})
+    quiet.send("POST", f"/api/places/{BARN}/notes", {"text": "written since"}, status=201)
+    back = quiet.send("POST", f"/api/places/{BARN}/merge/undo", {"place": OTHER_BARN})
+    assert back == before[1]
+    after = quiet.get(f"/api/places/{BARN}")
+    assert after.pop("care") | {"notes": 1} == before[0].pop("care")
+    assert after == before[0]
+    assert quiet.get(f"/api/places/{OTHER_BARN}/notes") == notes[1]
+    since, *others = quiet.get(f"/api/places/{BARN}/notes")["items"]
+    assert (since["text"], others) == ("written since", notes[0]["items"])
+    assert quiet.get("/api/fleet")["kwp_total"] == 30.0
+    quiet.alarm(OTHER_BARN, "inverter")
+    assert quiet.get(f"/api/places/{OTHER_BARN}")["care"]["snoozed"] is False
+
+
+def test_what_was_written_since_a_merge_outlives_its_undoing(quiet: Quiet) -> None:
+    quiet.send("PATCH", f"/api/places/{OTHER_BARN}", {"phone": "0100", "customer": "B. Person"})
+    quiet.send("POST", f"/api/places/{BARN}/merge", {"place": OTHER_BARN})
+    quiet.send("PATCH", f"/api/places/{BARN}", {"phone": "0200"})
+    back = quiet.send("POST", f"/api/places/{BARN}/merge/undo", {"place": OTHER_BARN})
+    assert (back["phone"], back["customer"]) == ("0100", "B. Person")
+    here = quiet.get(f"/api/places/{BARN}")
+    assert (here["phone"], here["customer"]) == ("0200", None)
+
+
+def test_a_merge_is_undone_once_within_a_day_and_only_while_its_sites_are_there(quiet: Quiet) -> None:
+    undo = (f"/api/places/{BARN}/merge/undo", {"place": OTHER_BARN})
+    assert "cannot be undone" in quiet.send("POST", *undo, status=404)["detail"]
+    quiet.send("POST", f"/api/places/{BARN}/merge", {"place": OTHER_BARN})
+    quiet.send("POST", *undo)
+    quiet.send("POST", *undo, status=404)
+    quiet.send("POST", f"/api/places/{BARN}/merge", {"place": OTHER_BARN})
+    quiet.send("PATCH", f"/api/sites/{OTHER_BARN}", {"place": None})
+    quiet.send("POST", *undo, status=404)
+    quiet.send("POST", f"/api/places/{BARN}/merge", {"place": quiet.get(f"/api/sites/{OTHER_BARN}")["place"]["id"]})
+    quiet.now += 2 * 86_400
+    quiet.send("POST", *undo, status=404)
+
+
+def test_nothing_that_was_merged_outlives_a_site_that_is_deleted(quiet: Quiet) -> None:
+    quiet.send("PATCH", f"/api/places/{OTHER_BARN}", {"customer": "B. Person"})
+    quiet.send("POST", f"/api/places/{BARN}/merge", {"place": OTHER_BARN})
+    kept = "SELECT count(*) FROM meta WHERE value LIKE '%B. Person%'"
+    assert quiet.store.database.scalar(kept) == 1
+    quiet.store.fleet.forget_site(BARN)
+    assert quiet.store.database.scalar(kept) == 0
+
+
+def test_a_place_whose_number_was_given_away_comes_back_under_another(quiet: Quiet) -> None:
+    quiet.send("PATCH", f"/api/places/{OTHER_BARN}", {"phone": "0100"})
+    quiet.send("POST", f"/api/places/{BARN}/merge", {"place": OTHER_BARN})
+    shed = SiteFacts(vendor_site_id="enphase-Shed", name="Shed", timezone="Europe/Berlin")
+    with quiet.store.database.transaction():
+        quiet.store.fleet.apply_sites(1, "enphase", [shed], complete=False, now=quiet.now)
+    assert quiet.get(f"/api/places/{OTHER_BARN}")["name"] == "Shed"
+    back = quiet.send("POST", f"/api/places/{BARN}/merge/undo", {"place": OTHER_BARN})
+    assert (back["phone"], [site["id"] for site in back["sites"]]) == ("0100", [OTHER_BARN])
+    assert back["id"] not in {BARN, MILL, OTHER_BARN}
+    assert quiet.get(f"/api/places/{OTHER_BARN}")["phone"] is None
 
 
 def test_a_site_alone_in_its_place_is_not_split_off_it(quiet: Quiet) -> None:

@@ -117,6 +117,35 @@ WRONG_CELLS = (
 )
 
 
+def test_an_import_is_taken_back_but_for_what_was_changed_since(quiet: Quiet) -> None:
+    quiet.send("PATCH", f"/api/places/{BARN}", {"customer": "A. Person"})
+    before = sheet(quiet), sheet(quiet, MILL)
+    text = "id,customer,phone,tilt,waiting_on,pto\n1,B. Person,0100,30,rma,2026-11-24\n2,C. Person,,,,\n"
+    lines = bring(quiet, text, apply=True)["lines"]
+    quiet.send("PATCH", f"/api/places/{MILL}", {"customer": "D. Person"})
+    taken = quiet.send("POST", "/api/places/import/undo", {"lines": lines})
+    assert taken == {"restored": 5, "left": 1}
+    assert sheet(quiet) == before[0]
+    assert sheet(quiet, MILL) == before[1] | {"customer": "D. Person"}
+    assert quiet.send("POST", "/api/places/import/undo", {"lines": lines}) == {"restored": 0, "left": 6}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"field": "permission_to_operate_on", "before": "someday", "after": "2026-11-24"},
+        {"field": "id", "before": "7", "after": "1"},
+    ],
+)
+def test_only_what_an_import_could_write_is_written_back(quiet: Quiet, change: dict[str, str]) -> None:
+    bring(quiet, "id,phone,pto\n1,0100,2026-11-24\n", apply=True)
+    before = sheet(quiet)
+    phone = {"field": "phone", "before": None, "after": "0100"}
+    line = {"line": 2, "key": "1", "place_id": BARN, "place": "Barn", "problem": "", "changes": [phone, change]}
+    quiet.send("POST", "/api/places/import/undo", {"lines": [line]}, status=400)
+    assert sheet(quiet) == before
+
+
 @pytest.mark.parametrize(("field", "text", "why"), WRONG_CELLS)
 def test_a_cell_that_cannot_be_is_told_and_its_line_changes_nothing(field: str, text: str, why: str) -> None:
     (line,) = read_sheets(f"id,phone,{field}\n1,0100,{text}\n", [kept(1, "Barn")]).lines

@@ -16,6 +16,7 @@ from sungaze.emulators import Emulator, World, serve
 from sungaze.emulators.cps import Cps
 from sungaze.errors import NeedsReconnect, Unavailable
 from sungaze.jobs import subscriptions
+from sungaze.jobs.events import Event
 from sungaze.jobs.subscriptions import Subscriptions
 
 SOAK = os.environ.get("SUNGAZE_SOAK") == "1"
@@ -70,6 +71,22 @@ def publisher(emulator: Emulator, broker: Mosquitto) -> Cps:
     return service
 
 
+def test_whoever_looks_at_the_account_is_told_of_listening_and_of_each_message(
+    spine: Spine, emulator: Emulator, broker: Mosquitto, listening: Subscriptions
+) -> None:
+    account_id = spine.connect("cps", method="mqtt", credentials=login(broker))
+    told = spine.context.events.listen()
+    listening.start()
+    until(lambda: account_id in spine.context.listening)
+    assert told.get(timeout=5) == Event("accounts", (account_id,))
+    publisher(emulator, broker)
+    until(lambda: Event("accounts", (account_id,)) in [told.get(timeout=5)])
+    broker.stop()
+    until(lambda: account_id not in spine.context.listening)
+    until(lambda: Event("accounts", (account_id,)) in [told.get(timeout=5)])
+    spine.context.events.leave(told)
+
+
 def test_the_probe_tells_the_gateways_that_the_broker_knows_of(
     spine: Spine, emulator: Emulator, broker: Mosquitto
 ) -> None:
@@ -77,7 +94,7 @@ def test_the_probe_tells_the_gateways_that_the_broker_knows_of(
 
     empty = connect.probe(spine.context, spine.wish("cps", method="mqtt", credentials=login(broker)))
     assert empty.probe.total == 0
-    assert "0 gateways" in empty.probe.notes[0]
+    assert "Gateways that it knows of: 0" in empty.probe.notes[0]
     publisher(emulator, broker)
     found = connect.probe(spine.context, spine.wish("cps", method="mqtt", credentials=login(broker)))
     assert {site.vendor_site_id for site in found.probe.sites} == {"EX-SITE-1", "EX-SITE-2"}

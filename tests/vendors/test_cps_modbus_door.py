@@ -185,7 +185,7 @@ def test_the_probe_says_what_answers(emulator: Emulator, server: ModbusServer) -
     server.switches.asleep = {2}
     seen = cps.CONNECTOR.probe(access_of(emulator))
     assert (seen.total, seen.sites[0].vendor_site_id) == (1, "EX-SITE-1")
-    assert "1 inverters answer, 1 are asleep" in seen.notes[0]
+    assert "answer: 1; asleep or off: 1" in seen.notes[0]
     listed = cps.CONNECTOR.list_sites(access_of(emulator, site=""))
     assert listed.complete
     assert listed.sites[0].vendor_site_id == f"127.0.0.1:{server.port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,42 @@ def test_every_vendor_says_why_its_own_pages_may_show_something_else(found: Conn
     differs = found.vendor.differs
     assert differs
     assert all(sentence.endswith(".") for sentence in differs)
+
+
+@pytest.mark.parametrize("found", EVERY)
+def test_what_is_said_of_a_vendor_is_in_short_sentences(found: Connector) -> None:
+    vendor = found.vendor
+    told = [*vendor.notes, *vendor.differs, *(m.about for m in vendor.methods), *(p.about for p in vendor.plans)]
+    sentences = [sentence for text in told for sentence in re.split(r"(?<=[.?!])\s", text)]
+    assert all(sentence.endswith(".") and len(sentence) <= 200 for sentence in sentences), max(sentences, key=len)
+
+
+ASSUMED = [
+    ("solaredge", "all share the application's calls", "as far as we know"),
+    ("solaredge", "it works once", "as far as we know"),
+    ("solaredge", "the AC side", "as far as we know"),
+    ("solaredge", "neither the tiers' figures", "assumed"),
+    ("solaredge", "page in SolarEdge's portal", "assumed"),
+    ("enphase", "page in Enphase's portal", "assumed"),
+    ("enphase", "may stand five minutes earlier", "may"),
+    ("enphase", "0.005 USD", "July 2026"),
+    ("tigo", "publishes no limit", "assumed"),
+    ("tigo", "page in Tigo's portal", "assumed"),
+    ("generac", "energy counts in watt-hours", "assumed"),
+    ("generac", "answers for every account", "not known"),
+    ("generac", "Signs in as your browser does", "as far as the sign-in page is known"),
+    ("cps", "cps/v1", "assumed"),
+    ("cps", "signs with a secret", "assumed"),
+    ("cps", "The form of pushed messages", "assumed"),
+]
+"""Words of a sentence, and what tells that it is no fact; each is marked so on the vendor's page."""
+
+
+@pytest.mark.parametrize(("vendor_id", "said", "hedge"), ASSUMED)
+def test_what_is_assumed_of_a_vendor_is_told_as_assumed(vendor_id: str, said: str, hedge: str) -> None:
+    vendor = connector(vendor_id).vendor
+    helps = [field.help for method in vendor.methods for field in method.fields]
+    told = [*(m.about for m in vendor.methods), *(p.about for p in vendor.plans), *vendor.notes, *vendor.differs]
+    found = [text for text in told + helps if said in text]
+    assert found
+    assert all(hedge in text for text in found)

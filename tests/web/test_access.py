@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 from program import TOP, Sungaze
-from running import Opens, total_kwp, whole_places
+from running import Opens, press, reach, total_kwp, whole_places
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -18,7 +18,6 @@ AXE = (TOP / "node_modules/axe-core/axe.min.js").read_text()
 RUN = """options => axe.run(document, { resultTypes: ['violations'], ...options }).then((r) => r.violations)"""
 COLOURS = {"runOnly": ["color-contrast"]}
 """What a theme changes."""
-MANY_TABS = 90
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +67,7 @@ class Inspector:
 
 
 @pytest.mark.timeout(180)
-def test_axe_finds_nothing_on_any_page_in_either_theme(opened: Opens, site: dict[str, Any]) -> None:
+def test_axe_finds_nothing_on_any_page_in_either_theme(opened: Opens, demo: Sungaze, site: dict[str, Any]) -> None:
     here = f"#/sites/{site['id']}"
     page = opened(refused=(404,))
     expect(page.get_by_role("heading", level=1)).to_be_attached()
@@ -93,7 +92,10 @@ def test_axe_finds_nothing_on_any_page_in_either_theme(opened: Opens, site: dict
     page.keyboard.press("Escape")
     inspector.to("#/places")
     page.get_by_role("button", name="Import").click()
-    inspector.dialog("import")
+    sheets = {"name": "sheets.csv", "mimeType": "text/csv", "buffer": b"id;Customer;PTO\n1;A. Person;\n2;X;someday\n"}
+    page.get_by_label("CSV file").set_input_files(files=[sheets])  # type: ignore[list-item]
+    expect(page.get_by_role("dialog").get_by_role("button", name="Write 1 place")).to_be_enabled()
+    inspector.dialog("import, its preview")
     inspector.to("#/accounts")
     page.get_by_role("button", name="Calls and history").first.click()
     inspector.dialog("calls and history")
@@ -104,23 +106,19 @@ def test_axe_finds_nothing_on_any_page_in_either_theme(opened: Opens, site: dict
     inspector.dialog("edit")
     inspector.to("#/places/1")
     page.get_by_role("button", name=re.compile("^Edit Phone")).click()
-    inspector.look("sheet in edit")
+    merge = page.get_by_label("Merge another place into this one")
+    merge.fill(page.locator("datalist option").first.get_attribute("value") or "")
+    expect(page.get_by_role("button", name="Merge", exact=True)).to_be_enabled()
+    inspector.look("sheet in edit and merge with a place chosen")
+    inspector.to(f"{here}/panels?view=positions")
+    page.get_by_role("button", name="From CSV").click()
+    serial = demo.client.get(f"/api/sites/{site['id']}/layout/day").json()["cells"][0]["serial_number"]
+    lines = f"serial,array,row,column\n{serial},East,1,1\nnobody,East,1,2\n"
+    page.get_by_label("Or paste its lines").fill(lines)
+    page.get_by_role("button", name="Show what changes").click()
+    expect(page.get_by_role("dialog").get_by_role("cell", name="East, row 1, column 1")).to_be_visible()
+    inspector.dialog("positions from a CSV, its preview")
     assert inspector.found == {}
-
-
-def reach(page: Page, control: Locator, *, back: bool = False) -> None:
-    """Press Tab until a control has the focus, as somebody does who has no mouse."""
-    expect(control).to_be_visible()
-    for _ in range(MANY_TABS):
-        if control.evaluate("element => element === document.activeElement"):
-            return
-        page.keyboard.press("Shift+Tab" if back else "Tab")
-    raise AssertionError(f"{MANY_TABS} tabs do not lead to {control}")
-
-
-def press(page: Page, control: Locator, key: str = "Enter", *, back: bool = False) -> None:
-    reach(page, control, back=back)
-    page.keyboard.press(key)
 
 
 @pytest.mark.timeout(180)

@@ -92,4 +92,9 @@ def test_a_csv_is_shown_before_it_is_written(opened: Opens, demo: Sungaze) -> No
     dialog.get_by_role("button", name="Write 1 place").click()
     expect(dialog).to_contain_text("1 place changed")
     assert demo.client.get("/api/places/3").json()["customer"] == "Müller €"
-    demo.client.patch("/api/places/3", json={"customer": None, "permission_to_operate_on": None})
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(page.get_by_role("status").filter(has_text="1 place changed.")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("status").filter(has_text="It is as it was before.")).to_be_visible()
+    back = demo.client.get("/api/places/3").json()
+    assert (back["customer"], back["permission_to_operate_on"]) == (None, None)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+from mosquitto import PASSWORD, USER, Mosquitto
 from playwright.sync_api import Browser, Locator, Page, expect
 from program import Sungaze
-from running import NARROW, WIDE
+from running import NARROW, WIDE, press, reach
 
 from sungaze.emulators import Emulator, World, serve
+from sungaze.emulators.cps import Cps
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -113,6 +116,14 @@ def look(page: Page) -> None:
     page.get_by_role("button", name="Look what it sees").click()
 
 
+def refused(page: Page, said: str) -> None:
+    """Look, and be told why the vendor refuses and that nothing was stored."""
+    look(page)
+    told = page.get_by_role("alert").filter(has_text=said)
+    expect(told).to_be_visible(timeout=PROBE_MS)
+    expect(told).to_contain_text("Nothing was stored.")
+
+
 def sites_of(vendor: dict[str, Any]) -> str:
     n = SEEN.get(vendor["id"], SITES)
     return f"{n}\u00a0{'site' if n == 1 else 'sites'}"
@@ -140,7 +151,13 @@ def test_from_the_first_run_to_the_first_chart(page: Page, program: Sungaze, emu
     vendor = declared(program, emulator)
     expect(page.get_by_role("heading", name="Every solar site in one window")).to_be_visible()
     page.get_by_role("main").get_by_role("link", name=re.compile("^Enphase")).click()
-    fill(page, vendor, emulator)
+    fill(page, vendor, emulator, but={"password": "not-the-password"})
+    refused(page, "check the e-mail and password")
+    field(page, "Enlighten password").fill(emulator.credentials["password"])
+    field(page, "API key").fill("a-key-of-another-application")
+    refused(page, "the key, the client ID and the client secret are those of one application")
+    assert ids(program) == []
+    field(page, "API key").fill(emulator.credentials["api_key"])
     look(page)
     probed(page, vendor)
     assert ids(program) == []
@@ -151,7 +168,42 @@ def test_from_the_first_run_to_the_first_chart(page: Page, program: Sungaze, emu
     expect(page.get_by_role("slider")).to_have_attribute("aria-label", re.compile("at most"), timeout=HISTORY_MS)
 
 
-@pytest.mark.parametrize("name", [vendor for vendor in PLANS if vendor != "enphase"])
+def test_an_account_is_connected_by_keyboard_alone(
+    page: Page, program: Sungaze, emulators: dict[str, Emulator]
+) -> None:
+    emulator, before = emulators["tigo"], ids(program)
+    vendor = declared(program, emulator)
+    to(page, program, "#/")
+    expect(page.get_by_role("heading", level=1)).to_be_attached()
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+    main = page.get_by_role("main")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Accounts")
+    press(page, main.get_by_role("link", name="Connect an account"))
+    press(page, page.get_by_role("list", name="Vendor").get_by_role("link", name=re.compile("^Tigo")))
+    reach(page, page.get_by_role("radio", name=starting(vendor["plan_label"])))
+    for declared_field in vendor["method"]["fields"]:
+        reach(page, field(page, declared_field["label"]))
+        page.keyboard.type(emulator.credentials[declared_field["name"]])
+    page.keyboard.type("!")
+    press(page, page.get_by_text("Advanced"))
+    reach(page, page.get_by_label("Base address"))
+    page.keyboard.type(emulator.base_url)
+    press(page, page.get_by_role("button", name="Look what it sees"))
+    expect(page.get_by_role("alert").filter(has_text="check user name and password")).to_be_visible(timeout=PROBE_MS)
+    assert ids(program) == before
+    reach(page, field(page, "Password"), back=True)
+    page.keyboard.press("End")
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Enter")
+    probed(page, vendor)
+    press(page, page.get_by_role("button", name="Save and start"))
+    card = page.get_by_role("article", name="Tigo")
+    expect(card).to_contain_text(sites_of(vendor), timeout=PROBE_MS)
+    assert len(ids(program)) == len(before) + 1
+
+
+@pytest.mark.parametrize("name", [vendor for vendor in PLANS if vendor not in {"enphase", "tigo"}])
 def test_each_vendor_is_connected_by_its_form_and_a_wrong_key_is_told(
     page: Page, program: Sungaze, emulators: dict[str, Emulator], name: str
 ) -> None:
@@ -185,6 +237,74 @@ def test_each_vendor_is_connected_by_its_form_and_a_wrong_key_is_told(
     assert ids(program) == before
     save(page, vendor)
     assert len(ids(program)) == len(before) + 1
+
+
+def gateways(emulators: dict[str, Emulator]) -> Cps:
+    service = emulators["cps"].service
+    assert isinstance(service, Cps)
+    return service
+
+
+def begin_cps(page: Page, program: Sungaze, method: str, **values: str) -> None:
+    """Open the form of one of CPS's ways in and fill it by its labels."""
+    to(page, program, f"#/accounts/connect?vendor=cps&method={method}")
+    for label, value in values.items():
+        field(page, label.replace("_", " ")).fill(value)
+
+
+def last_message(card: Locator) -> Locator:
+    """What a card says of the newest message that came."""
+    return card.get_by_role("definition").first
+
+
+def test_a_gateway_that_pushes_is_connected_by_its_form(
+    page: Page, program: Sungaze, emulators: dict[str, Emulator]
+) -> None:
+    service, before = gateways(emulators), ids(program)
+    begin_cps(page, program, "push", Shared_secret="too-short", Name_of_this_account="Pushing gateway")
+    refused(page, "The shared secret needs 16 characters or more.")
+    field(page, "Shared secret").fill(service.secret)
+    look(page)
+    expect(page.get_by_text("Nothing is seen before the gateway's first push")).to_be_visible(timeout=PROBE_MS)
+    assert ids(program) == before
+    page.get_by_role("button", name="Save and start").click()
+    card = page.get_by_role("article", name="Pushing gateway")
+    expect(card).to_contain_text("The gateway pushes by itself; nothing is asked.")
+    expect(last_message(card)).to_have_text("not yet")
+    address = card.get_by_role("code").inner_text()
+    assert address.startswith(program.address)
+    sender = service.start_push(address, sites=[1], running=False)
+    sender.catch_up(0)
+    assert [attempt.status for attempt in sender.attempts] == [200]
+    expect(last_message(card)).not_to_have_text("not yet", timeout=PROBE_MS)
+    expect(card).to_contain_text("1\u00a0site")
+
+
+def test_gateways_at_a_broker_are_connected_by_its_form(
+    page: Page, program: Sungaze, emulators: dict[str, Emulator], tmp_path: Path
+) -> None:
+    service, before = gateways(emulators), ids(program)
+    with Mosquitto(tmp_path) as broker:
+        publisher = service.start_mqtt("127.0.0.1", broker.port, user=USER, password=PASSWORD, sites=[0], running=False)
+        begin_cps(
+            page, program, "mqtt", Broker="127.0.0.1", Port=str(broker.port), User=USER, Password="not-the-password",
+            TLS="no", Name_of_this_account="Own broker",
+        )  # fmt: skip
+        refused(page, "user and password")
+        field(page, "Password").fill(PASSWORD)
+        look(page)
+        expect(page.get_by_text("Gateways that it knows of: 1.")).to_be_visible(timeout=PROBE_MS)
+        assert ids(program) == before
+        page.get_by_role("button", name="Save and start").click()
+        card = page.get_by_role("article", name="Own broker")
+        expect(card).to_contain_text("The gateways speak to your broker by themselves; nothing is asked.")
+        expect(card).not_to_contain_text("not at the moment", timeout=PROBE_MS)
+        publisher.catch_up(0)
+        expect(last_message(card)).not_to_have_text("not yet", timeout=PROBE_MS)
+        expect(card).to_contain_text("1\u00a0site")
+        card.get_by_role("button", name="Disconnect").click()
+        page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
+        expect(card).to_have_count(0)
 
 
 def test_history_is_kept_exported_deleted_by_name_and_found_again_after_reconnecting(

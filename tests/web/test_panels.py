@@ -105,8 +105,10 @@ def panels(browser: Browser, roofs: Sungaze, cookies: list[Any]) -> Iterator[Ope
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
-    def begin(site: int, query: str = "", *, size: tuple[int, int] = WIDE) -> Page:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, timezone_id=ZONE, locale="en-GB")
+    def begin(site: int, query: str = "", *, size: tuple[int, int] = WIDE, touch: bool = False) -> Page:
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, timezone_id=ZONE, locale="en-GB", has_touch=touch
+        )
         contexts.append(context)
         context.add_cookies(cookies)
         page = context.new_page()
@@ -206,6 +208,31 @@ def test_two_panels_change_places_by_mouse(panels: Opens, roofs: Sungaze) -> Non
     placed = positions(roofs, 1)
     assert [(placed[s]["row"], placed[s]["column"]) for s in ("P-1", "P-6")] == [(2, 3), (1, 2)]
     assert "panel=" not in page.url
+    page.get_by_role("button", name="Take mine back").click()
+    expect(page.get_by_text("8 where Tigo draws them")).to_be_visible()
+
+
+def test_a_panel_is_carried_by_a_finger(panels: Opens, roofs: Sungaze) -> None:
+    page = panels(1, "&view=positions", size=NARROW, touch=True)
+    page.get_by_role("button", name="Arrange").click()
+    cell(page, "P-4").scroll_into_view_if_needed()
+    one, other = (cell(page, serial).bounding_box() for serial in ("P-1", "P-4"))
+    assert one is not None
+    assert other is not None
+    touch = page.context.new_cdp_session(page)
+
+    def finger(kind: str, *points: tuple[float, float]) -> None:
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
+
+    finger("touchStart", (one["x"] + 30, one["y"] + 20))
+    for step in range(1, 5):
+        part = step / 4
+        x = one["x"] + (other["x"] - one["x"]) * part + 30
+        finger("touchMove", (x, one["y"] + (other["y"] - one["y"]) * part + 20))
+    finger("touchEnd")
+    expect(page.get_by_text("P-1 is in row 2, column 1.")).to_be_visible()
+    placed = positions(roofs, 1)
+    assert [(placed[s]["row"], placed[s]["column"]) for s in ("P-1", "P-4")] == [(2, 1), (1, 2)]
     page.get_by_role("button", name="Take mine back").click()
     expect(page.get_by_text("8 where Tigo draws them")).to_be_visible()
 

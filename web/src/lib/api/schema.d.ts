@@ -486,6 +486,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/places/import/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** UndoImport */
+        post: operations["undoImport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/places/proposals": {
         parameters: {
             query?: never;
@@ -566,6 +583,23 @@ export interface paths {
         put?: never;
         /** MergePlaces */
         post: operations["mergePlaces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/places/{place_id}/merge/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** UndoMerge */
+        post: operations["undoMerge"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1369,6 +1403,15 @@ export interface components {
             lines: components["schemas"]["ImportLine"][];
             mark: string;
         };
+        /** ImportUndoIn */
+        ImportUndoIn: {
+            lines: components["schemas"]["ImportLine"][];
+        };
+        /** ImportUndoOut */
+        ImportUndoOut: {
+            left: number;
+            restored: number;
+        };
         /** LayoutDayOut */
         LayoutDayOut: {
             cells: components["schemas"]["DayCellOut"][];
@@ -1866,6 +1909,10 @@ export interface components {
         SparklineOut: {
             site_id: number;
             values: (number | null)[];
+        };
+        /** UndoMergeIn */
+        UndoMergeIn: {
+            place: number;
         };
         /** VendorList */
         VendorList: {
@@ -3053,6 +3100,45 @@ export interface operations {
             };
         };
     };
+    undoImport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportUndoIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportUndoOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     listProposals: {
         parameters: {
             query?: never;
@@ -3241,6 +3327,47 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["MergeIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaceOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    undoMerge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                place_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UndoMergeIn"];
             };
         };
         responses: {

@@ -36,7 +36,8 @@ export class Places {
   #busy = $state(false);
   #told = $state('');
   #problem = $state('');
-  #undo = $state.raw<(() => Promise<void>) | null>(null);
+  /** Takes the last act back; the answer says what could not be, empty for nothing. */
+  #undo = $state.raw<(() => Promise<string>) | null>(null);
   #places = createQuery(
     () => ({
       queryKey: keys.places(),
@@ -105,7 +106,13 @@ export class Places {
           body: { place: other.id, role },
         }),
       );
-      return () => apart(here, other);
+      return () =>
+        data(
+          api.POST('/api/places/{place_id}/merge/undo', {
+            params: { path: { place_id: here.id } },
+            body: { place: other.id },
+          }),
+        );
     });
   }
 
@@ -133,13 +140,24 @@ export class Places {
     });
   }
 
+  /** Tells what an import has written, and offers to take it back. */
+  wasImported(lines: Imported['lines']): void {
+    this.#told = messages.places.import.done(lines.length);
+    this.#undo = async (): Promise<string> => {
+      const { left } = await data(api.POST('/api/places/import/undo', { body: { lines } }));
+      return left ? messages.places.import.left(left) : '';
+    };
+  }
+
   async undo(): Promise<void> {
     const undo = this.#undo;
     if (!undo) return;
+    let left = '';
     await this.#act(messages.places.undone, async () => {
-      await undo();
+      left = await undo();
       return null;
     });
+    if (left) this.#told = left;
   }
 
   async #act(told: string, act: () => Promise<(() => Promise<unknown>) | null>): Promise<boolean> {
@@ -148,7 +166,12 @@ export class Places {
     this.#problem = '';
     try {
       const undo = await act();
-      this.#undo = undo && (async (): Promise<void> => void (await undo()));
+      this.#undo =
+        undo &&
+        (async (): Promise<string> => {
+          await undo();
+          return '';
+        });
       this.#told = told;
       await renew();
       return true;
@@ -168,36 +191,8 @@ async function renew(): Promise<void> {
   await session.queries.invalidateQueries({ queryKey: keys.places() });
 }
 
-async function moveSite(id: number, body: Schemas['SitePatch']): Promise<number> {
-  const site = await data(api.PATCH('/api/sites/{site_id}', { params: { path: { site_id: id } }, body }));
-  return site.place.id;
-}
-
-/** Takes a merged place apart again, each with the sheet that it had; notes stay where they are. */
-async function apart(here: Place, other: Place): Promise<void> {
-  let place: number | null = null;
-  for (const site of [...other.sites].sort((a, b) => rank(a.role) - rank(b.role))) {
-    const moved: number = await moveSite(site.id, { place });
-    place ??= moved;
-    await moveSite(site.id, { role: site.role });
-  }
-  if (place === null) return;
-  for (const [id, from] of [
-    [place, other],
-    [here.id, here],
-  ] as const) {
-    const path = { place_id: id };
-    await data(api.PATCH('/api/places/{place_id}', { params: { path }, body: sheetOf(from) }));
-    const care = { assignee: from.care.assignee, waiting_on: from.care.waiting_on };
-    await data(api.PATCH('/api/places/{place_id}/care', { params: { path }, body: care }));
-  }
-}
-
-const rank = (role: string): number => (role === 'generation' ? 0 : 1);
-
-function sheetOf(place: Place): PlacePatch {
-  const { name, address, customer, phone, reference, permission_to_operate_on, modules, warranty, notes } = place;
-  return { name, address, customer, phone, reference, permission_to_operate_on, modules, warranty, notes };
+async function moveSite(id: number, body: Schemas['SitePatch']): Promise<void> {
+  await data(api.PATCH('/api/sites/{site_id}', { params: { path: { site_id: id } }, body }));
 }
 
 /** Saves one line of a place's sheet; throws with the server's sentence. */
@@ -242,9 +237,12 @@ export class SheetImport {
     await this.#ask(false);
   }
 
-  async apply(): Promise<void> {
+  /** Writes what was shown; the places tell it, and can take it back. */
+  async apply(places: Places): Promise<void> {
     await this.#ask(true);
-    if (this.#preview?.applied) await renew();
+    if (!this.#preview?.applied) return;
+    places.wasImported(this.changing);
+    await renew();
   }
 
   async #ask(apply: boolean): Promise<void> {
