@@ -29,6 +29,22 @@ def test_the_filters_of_the_alerts_are_in_the_address(opened: Opens) -> None:
     expect(page.get_by_role("button", name=re.compile("^Acknowledge: .*says"))).to_have_count(0)
 
 
+def test_the_focus_goes_with_a_row_that_moves(opened: Opens, demo: Sungaze) -> None:
+    page = opened("#/")
+    first = page.get_by_role("table").get_by_role("row").get_by_role("link").first
+    expect(first).to_be_visible()
+    page.keyboard.press("j")
+    expect(first).to_be_focused()
+    name = first.inner_text()
+    place = next(p["id"] for p in whole_places(demo) if p["name"] == name)
+    demo.client.patch(f"/api/places/{place}/care", json={"snooze": "change"}).raise_for_status()
+    expect(first).not_to_have_text(name)
+    expect(page.get_by_role("table").locator(":focus")).to_have_count(1)
+    page.keyboard.press("j")
+    expect(page.get_by_role("table").locator(":focus")).to_have_count(1)
+    demo.client.patch(f"/api/places/{place}/care", json={"snooze": None}).raise_for_status()
+
+
 def test_a_note_is_written_deleted_and_brought_back(opened: Opens, demo: Sungaze) -> None:
     page = opened("#/places/1")
     page.get_by_label("Notes", exact=True).fill("<b>ladder</b> in the barn")
