@@ -642,7 +642,6 @@ export const messages = {
     legendNone: 'nothing came',
     legendDaily: 'the day’s figure only',
     legendBefore: 'before history',
-    legendRunning: 'today so far',
     owedTitle: 'What is owed',
     owedNone: 'Nothing: all history that was asked for is here.',
     owedSpan: (from: string, to: string): string => `${from} – ${to}`,
