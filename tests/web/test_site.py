@@ -105,6 +105,7 @@ def test_devices_are_found_sorted_and_opened(opened: Opens, site: dict[str, Any]
     expect(page.get_by_role("columnheader", name="Sort by Serial")).to_have_attribute("aria-sort", "ascending")
     page.get_by_role("searchbox", name=re.compile("Find a device")).fill(serial)
     expect(table.get_by_role("row")).to_have_count(2)
+    expect(table.get_by_role("cell", name=re.compile("Microinverter"))).to_have_text(f"Microinverter {serial}")
     expect(page).to_have_url(re.compile("find="))
     table.get_by_role("link").click()
     expect(page.get_by_role("heading", level=2, name=re.compile(serial))).to_be_visible()

@@ -712,7 +712,7 @@ export const messages = {
     anySeverity: 'Any severity',
     severities: { critical: 'Critical', error: 'Error', warning: 'Warning', info: 'Info' } as Record<string, string>,
     source: 'Told by',
-    anySource: 'Vendors and Sungaze',
+    anySource: 'Any source',
     sources: { vendor: 'Vendors only', sungaze: 'Sungaze only' } as Record<string, string>,
     saidBy: (vendor: string): string => `${vendor} says`,
     foundBy: 'Sungaze found',
