@@ -57,6 +57,8 @@ describe('ages', () => {
     [3600, '1 h'],
     [47 * 3600, '47 h'],
     [48 * 3600, '2 days'],
+    [700 * 86_400, '700 days'],
+    [2100 * 86_400, '5 years'],
   ])('%d s is %s', (seconds, text) => {
     expect(plain(age(seconds))).toBe(text);
   });

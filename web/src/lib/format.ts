@@ -88,14 +88,17 @@ function minus(text: string): string {
   return text === '-0' ? '0' : text.replace('-', '\u2212');
 }
 
-/** How long ago, in words: now, 4 min, 3 h, 5 days. */
+const YEAR_DAYS = 365.25;
+
+/** How long ago, in words: now, 4 min, 3 h, 5 days, 3 years. */
 export function age(seconds: number): string {
   const minutes = Math.floor(Math.max(0, seconds) / 60);
   if (minutes < 1) return messages.age.now;
   if (minutes < 60) return messages.age.minutes(minutes);
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return messages.age.hours(hours);
-  return messages.age.days(Math.floor(hours / 24));
+  const days = Math.floor(hours / 24);
+  return days < 2 * YEAR_DAYS ? messages.age.days(days) : messages.age.years(Math.floor(days / YEAR_DAYS));
 }
 
 /** A length of time in words: 55 min, 1 h 20 min. */

@@ -12,6 +12,7 @@ export const messages = {
     minutes: (n: number): string => `${n}\u00a0min`,
     hours: (n: number): string => `${n}\u00a0h`,
     days: (n: number): string => s(n, 'day'),
+    years: (n: number): string => s(n, 'year'),
     old: (age: string): string => (age === 'now' ? 'just now' : `${age} old`),
     ago: (age: string): string => (age === 'now' ? 'just now' : `${age} ago`),
   },

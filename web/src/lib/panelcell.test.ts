@@ -45,7 +45,12 @@ describe('a panel in words', () => {
 
   test.each(['night', 'none', 'unknown'] as const)('that is silent by its vendor’s word says so where there is no figure: %s', (look) => {
     const words = cellWords({ ...CELL, status: 'offline' }, 0, showing(null, look));
-    expect([words.look, words.shape, words.label]).toEqual([look, 'waiting', 'S-7, –, offline']);
+    expect([words.shape, words.label]).toEqual(['waiting', 'S-7, –, offline']);
+  });
+
+  test('does not pass for one that sleeps where the vendor calls it broken or silent', () => {
+    const by = (status: PanelCell['status']): string => cellWords({ ...CELL, status }, 0, showing(null, 'night')).look;
+    expect([by('normal'), by('warning'), by('offline'), by('fault')]).toEqual(['night', 'night', 'none', 'dead']);
   });
 
   test('without figures at all says how it is', () => {
@@ -56,13 +61,13 @@ describe('a panel in words', () => {
 
 test('a painted cell follows each moment, until it is gone', () => {
   const cell = document.createElement('button');
-  cell.innerHTML = '<span>S-7</span><b></b><span><span></span></span><span></span>';
+  cell.innerHTML = '<span><span></span></span><span>S-7</span><b></b><span></span>';
   const painter = new CellPainter();
   const leave = painter.add(cell, CELL, 0);
   painter.show(showing(250, 'value'));
   expect([cell.querySelector('b')?.textContent, cell.dataset.look]).toEqual(['250\u00a0W', 'value']);
   painter.show(showing(0, 'dead'));
-  expect([cell.querySelector('b')?.textContent, cell.textContent]).toEqual(['0\u00a0W', 'S-70\u00a0Wno output']);
+  expect([cell.querySelector('b')?.textContent, cell.textContent]).toEqual(['0\u00a0W', 'no outputS-70\u00a0W']);
   leave();
   painter.show(showing(99, 'value'));
   expect(cell.querySelector('b')?.textContent).toBe('0\u00a0W');

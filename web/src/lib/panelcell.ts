@@ -27,6 +27,8 @@ export interface Showing {
 }
 
 const STATUS: Record<string, Shape> = { warning: 'warning', fault: 'fault', offline: 'waiting' };
+/** A panel that the vendor calls broken or silent must not pass for one that sleeps. */
+const BY_NIGHT: Record<string, CellLook> = { fault: 'dead', offline: 'none' };
 
 /** A panel at a moment, in words and a colour. */
 export function cellWords(cell: PanelCell, index: number, { frame, unit, top, figures }: Showing): CellWords {
@@ -49,7 +51,7 @@ export function cellWords(cell: PanelCell, index: number, { frame, unit, top, fi
   const serial = cell.serial_number ?? words.serialUnknown;
   const state = [said, share].filter(Boolean).join(', ');
   return {
-    look,
+    look: look === 'night' ? (BY_NIGHT[cell.status] ?? look) : look,
     colour: look === 'value' && value !== null ? paint(value / top) : '',
     value: text,
     said,

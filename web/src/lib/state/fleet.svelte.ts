@@ -254,6 +254,8 @@ export class LastLook {
 
 const SETTLE_MS = 120;
 const OLD_MS = 5 * 60_000;
+/** A site that gives nothing yet may do so any moment. */
+const EMPTY_MS = 15_000;
 const AT_ONCE = 100;
 
 export interface Spark {
@@ -277,8 +279,13 @@ export class Sparklines {
     return () => clearTimeout(this.#timer);
   }
 
+  #isOld(spark: Spark | undefined): boolean {
+    if (!spark) return true;
+    return Date.now() - spark.at > (spark.values.every((value) => value === null) ? EMPTY_MS : OLD_MS);
+  }
+
   async #ask(ids: number[]): Promise<void> {
-    const wanted = ids.filter((id) => Date.now() - (this.#known.get(id)?.at ?? 0) > OLD_MS).slice(0, AT_ONCE);
+    const wanted = ids.filter((id) => this.#isOld(this.#known.get(id))).slice(0, AT_ONCE);
     if (wanted.length === 0) return;
     try {
       const found = await data(

@@ -2,6 +2,7 @@ import { flushSync } from 'svelte';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { aVendor } from '../testing';
 import { ConnectForm, type Vendors } from './accounts.svelte';
+import { Sparklines } from './fleet.svelte';
 import { router } from './router.svelte';
 import { session } from './session.svelte';
 import { VirtualRows } from './virtual.svelte';
@@ -119,6 +120,27 @@ describe('virtual rows', () => {
     expect(rows.before + rows.after + 50 * (rows.last - rows.first)).toBe(rows.total);
     expect(rows.total).toBe(100_000);
   });
+});
+
+test('a day that was empty is asked for again before one that has figures', async () => {
+  vi.useFakeTimers();
+  const fetching = serve({
+    'GET /api/fleet/sparklines': () => answer(200, { items: [{ site_id: 1, values: [null] }, { site_id: 2, values: [7] }] }),
+  });
+  const sparks = new Sparklines();
+  const asked = async (): Promise<string[]> => {
+    fetching.mockClear();
+    sparks.want([1, 2]);
+    await vi.advanceTimersByTimeAsync(500);
+    return fetching.mock.calls.map(([request]) => new URL((request as Request).url).searchParams.get('ids') ?? '');
+  };
+  expect(await asked()).toEqual(['1,2']);
+  expect(await asked()).toEqual([]);
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(await asked()).toEqual(['1']);
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(await asked()).toEqual(['1,2']);
+  vi.useRealTimers();
 });
 
 describe('the address', () => {
