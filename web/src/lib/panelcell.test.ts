@@ -61,13 +61,13 @@ describe('a panel in words', () => {
 
 test('a painted cell follows each moment, until it is gone', () => {
   const cell = document.createElement('button');
-  cell.innerHTML = '<span><span></span></span><span>S-7</span><b></b><span></span>';
+  cell.innerHTML = '<span>S-7</span><b></b><span><span></span></span><span></span>';
   const painter = new CellPainter();
   const leave = painter.add(cell, CELL, 0);
   painter.show(showing(250, 'value'));
   expect([cell.querySelector('b')?.textContent, cell.dataset.look]).toEqual(['250\u00a0W', 'value']);
   painter.show(showing(0, 'dead'));
-  expect([cell.querySelector('b')?.textContent, cell.textContent]).toEqual(['0\u00a0W', 'no outputS-70\u00a0W']);
+  expect([cell.querySelector('b')?.textContent, cell.textContent]).toEqual(['0\u00a0W', 'S-70\u00a0Wno output']);
   leave();
   painter.show(showing(99, 'value'));
   expect(cell.querySelector('b')?.textContent).toBe('0\u00a0W');

@@ -86,9 +86,9 @@ export class CellPainter {
   #cells = new Map<HTMLElement, Painted>();
   #showing: Showing | null = null;
 
-  /** Paints a cell from here on; the answer ends it. It holds a swatch with its words, a serial, a value and a share. */
+  /** Paints a cell from here on; the answer ends it. It holds a serial, a value, a swatch with its words and a share. */
   add(element: HTMLElement, cell: PanelCell, index: number): () => void {
-    const [swatch, , value, share] = element.children as unknown as [HTMLElement, HTMLElement, HTMLElement, HTMLElement];
+    const [, value, swatch, share] = element.children as unknown as [HTMLElement, HTMLElement, HTMLElement, HTMLElement];
     const painted: Painted = {
       words: null,
       cell,
