@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { CellPainter, cellWords, type Showing } from './panelcell';
 import type { Frame, PanelCell } from './panelday';
 
@@ -59,7 +59,8 @@ describe('a panel in words', () => {
   });
 });
 
-test('a painted cell follows each moment, until it is gone', () => {
+test('a painted cell follows each moment, its name once the moment stays, until it is gone', () => {
+  vi.useFakeTimers();
   const cell = document.createElement('button');
   cell.innerHTML = '<span>S-7</span><b></b><span><span></span></span><span></span>';
   const painter = new CellPainter();
@@ -68,7 +69,11 @@ test('a painted cell follows each moment, until it is gone', () => {
   expect([cell.querySelector('b')?.textContent, cell.dataset.look]).toEqual(['250\u00a0W', 'value']);
   painter.show(showing(0, 'dead'));
   expect([cell.querySelector('b')?.textContent, cell.textContent]).toEqual(['0\u00a0W', 'S-70\u00a0Wno output']);
+  expect(cell.getAttribute('aria-label')).toBe('S-7, 250\u00a0W, 125\u00a0%');
+  vi.advanceTimersByTime(200);
+  expect(cell.getAttribute('aria-label')).toBe('S-7, 0\u00a0W, no output');
   leave();
   painter.show(showing(99, 'value'));
   expect(cell.querySelector('b')?.textContent).toBe('0\u00a0W');
+  vi.useRealTimers();
 });

@@ -61,6 +61,8 @@ export function cellWords(cell: PanelCell, index: number, { frame, unit, top, fi
   };
 }
 
+const NAMED_MS = 150;
+
 interface Painted {
   words: CellWords | null;
   cell: PanelCell;
@@ -85,6 +87,7 @@ function textOf(element: Element): Text {
 export class CellPainter {
   #cells = new Map<HTMLElement, Painted>();
   #showing: Showing | null = null;
+  #naming: ReturnType<typeof setTimeout> | undefined;
 
   /** Paints a cell from here on; the answer ends it. It holds a serial, a value, a swatch with its words and a share. */
   add(element: HTMLElement, cell: PanelCell, index: number): () => void {
@@ -108,6 +111,11 @@ export class CellPainter {
   show(showing: Showing | null): void {
     this.#showing = showing;
     for (const [element, painted] of this.#cells) this.#paint(element, painted);
+    // Nobody is read two hundred names sixty times a second: they follow once the moment stays.
+    clearTimeout(this.#naming);
+    this.#naming = setTimeout(() => {
+      for (const [element, painted] of this.#cells) name(element, painted);
+    }, NAMED_MS);
   }
 
   #paint(element: HTMLElement, painted: Painted): void {
@@ -122,6 +130,10 @@ export class CellPainter {
     if (before?.said !== words.said) painted.said.data = words.said;
     if (before?.value !== words.value) painted.value.data = words.value;
     if (before?.share !== words.share) painted.share.data = words.share;
-    if (before?.label !== words.label) element.setAttribute('aria-label', words.label);
+    if (!before) name(element, painted);
   }
+}
+
+function name(element: HTMLElement, { words }: Painted): void {
+  if (words && element.getAttribute('aria-label') !== words.label) element.setAttribute('aria-label', words.label);
 }
