@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from sungaze.jobs import planner
@@ -11,6 +13,9 @@ from sungaze.store.alerts import VENDOR
 from sungaze.store.fleet import AccountRow, SiteRow
 from sungaze.vendors import connector
 from sungaze.vendors._contract import Answer, Plan, Vendor
+
+LAST_LIGHT_PRIORITY: Final = 5
+"""Before all other history: daily figures have 10."""
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -164,9 +169,12 @@ def plan_history(
         for order, resource in enumerate(vendor.history):
             if resource in plan.gives and (site_id, resource) not in known:
                 spans = planner.first_history(vendor, resource, site, now)
-                store.work.owe(
-                    account.id, site_id, resource, spans, reason="connect", priority=10 * (order + 1), now=now
-                )
+                light = planner.last_light(site, now) if resource == vendor.fine_resource else None
+                for span in spans:
+                    # By night the first look may find nothing but night: what the site gave last comes before its days.
+                    last = light is not None and span.start <= light <= span.end
+                    priority = LAST_LIGHT_PRIORITY if last else 10 * (order + 1)
+                    store.work.owe(account.id, site_id, resource, [span], reason="connect", priority=priority, now=now)
 
 
 def _look_now(context: Context, account: AccountRow, vendor: Vendor, site_id: int | None, now: float) -> None:

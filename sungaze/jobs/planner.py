@@ -459,6 +459,13 @@ def first_history(vendor: Vendor, resource: str, site: SiteRow, now: float) -> l
     return connector(vendor.id).chunks(resource, span)
 
 
+def last_light(site: SiteRow, now: float) -> int | None:
+    """When the sun went down at a site where it is night; None by day, in the polar night, or where it is not known."""
+    if site.latitude is None or site.longitude is None or clock.sun_up(now, site.latitude, site.longitude):
+        return None
+    return clock.last_sunset(now, site.latitude, site.longitude)
+
+
 def may_buy_history(store: Store, account: AccountRow, plan: Plan, now: float) -> bool:
     """Whether a call may go to history now: within its own share, or from what the pace has left over."""
     for standing in store.ledger.standing(account.scope, windows(plan, store.ledger.caps(account.scope)), now):

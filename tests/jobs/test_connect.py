@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,6 +123,23 @@ def test_the_first_history_costs_no_more_than_the_probe_said(spine: Callable[...
     progress = running.store.work.progress(account_id)
     assert progress.done == progress.total > 0
     assert running.emulators[vendor].quota.used["month"] - before <= 1.25 * said
+
+
+def test_by_night_the_last_light_is_asked_for_before_all_other_history(spine: Callable[..., Spine]) -> None:
+    running = spine("solaredge")
+    # More than the 12 hours that one look reaches back after Berlin's sunset, and before its sunrise.
+    running.clock.now = dt.datetime(2026, 11, 25, 3, 30, tzinfo=dt.UTC).timestamp()
+    running.connect("solaredge")
+    running.work_off()
+    berlin = next(site for site in running.store.fleet.sites() if site.timezone == "Europe/Berlin")
+    asked = running.store.database.rows(
+        "SELECT resource, samples FROM fetch WHERE site_id = ? AND resource IN ('power', 'energy') AND span_end < ? "
+        "ORDER BY id",
+        (berlin.id, int(running.clock.now) - 3600),
+    )
+    assert asked[0][0] == "power"
+    assert asked[0][1] > 0
+    assert "energy" in {resource for resource, *_ in asked}
 
 
 def test_the_same_login_again_renews_the_account_that_has_it(spine: Callable[..., Spine]) -> None:
