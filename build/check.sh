@@ -35,4 +35,5 @@ if [[ $quick ]]; then
   exec $bin/pytest -n 2 --dist loadfile -m "not slow and not browser and not window and not soak"
 fi
 echo "Tests (pytest):"
-exec $bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
+# Three workers on two cores: a third of the time they wait for a simulated vendor's minute.
+exec $bin/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 20 -m "not soak"
