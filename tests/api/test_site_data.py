@@ -59,7 +59,7 @@ def test_a_device_tells_its_facts_its_figures_and_its_place_among_the_others(fle
     assert {name: whole[name] for name in panel} == panel
     assert "ac_power_w" in {figure["metric"] for figure in whole["figures"]}
     assert whole["first_seen"] <= fleet.now()
-    assert (whole["replaces"], whole["replaced_by"], whole["flips"]) == (None, None, [])
+    assert (whole["replaces"], whole["replaced_by"]) == (None, None)
 
 
 def test_a_device_of_another_site_is_not_found(fleet: Fleet) -> None:

@@ -59,7 +59,7 @@ describe('a panel in words', () => {
   });
 });
 
-test('a painted cell follows each moment, its name once the moment stays, until it is gone', () => {
+test('a painted cell follows each moment, its name some times a second, until it is gone', () => {
   vi.useFakeTimers();
   const cell = document.createElement('button');
   cell.innerHTML = '<span>S-7</span><b></b><span><span></span></span><span></span>';

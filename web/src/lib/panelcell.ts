@@ -111,9 +111,9 @@ export class CellPainter {
   show(showing: Showing | null): void {
     this.#showing = showing;
     for (const [element, painted] of this.#cells) this.#paint(element, painted);
-    // Nobody is read two hundred names sixty times a second: they follow once the moment stays.
-    clearTimeout(this.#naming);
-    this.#naming = setTimeout(() => {
+    // Nobody is read two hundred names sixty times a second: they follow some times a second.
+    this.#naming ??= setTimeout(() => {
+      this.#naming = undefined;
       for (const [element, painted] of this.#cells) name(element, painted);
     }, NAMED_MS);
   }
