@@ -10,7 +10,7 @@ const OPEN = [
 
 /**
  * Lucide's icons as fixed markup. Their own component builds each element of an icon by itself when it is drawn, which
- * took a tenth of the first view's scripting. Only `size` and `strokeWidth` can be set, and every icon is decoration.
+ * took some 20 ms of the first view. Only `size` and `strokeWidth` can be set, and every icon is decoration.
  */
 export function icons(): Plugin {
   return {
