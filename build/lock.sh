@@ -30,4 +30,5 @@ readonly again="Mend what the log says and type the command again."
 step "core" lock "$again" compile core pyproject.toml requirements/core.in
 step "window" lock "$again" compile window requirements/window.in
 step "test" lock "$again" compile test requirements/test.in
+step "build" lock "$again" compile build requirements/build.in
 step "npm" lock "$again" npm_lock
