@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import uvicorn
+from typing import TYPE_CHECKING
 
 from sungaze.api.app import create_app
 from sungaze.api.auth import Guard, Sessions
 from sungaze.api.board import Board
 from sungaze.api.parts import Parts
 from sungaze.config import Settings
-from sungaze.errors import ConfigError, StoreError
+from sungaze.errors import StoreError
 from sungaze.folder import Folder
 from sungaze.jobs.context import Context
 from sungaze.jobs.events import Events
@@ -30,6 +26,7 @@ from sungaze.jobs.judge import judge_fleet
 from sungaze.jobs.queue import Queue
 from sungaze.jobs.subscriptions import Subscriptions
 from sungaze.reports.exports import Exports
+from sungaze.serving import address_of, listen, pages_folder, serve
 from sungaze.store import Store
 from sungaze.vault import Vault
 
@@ -37,14 +34,6 @@ if TYPE_CHECKING:
     from sungaze.demo import Demo
 
 log = logging.getLogger(__name__)
-
-GRACE_S: Final = 2
-
-
-def pages_folder() -> Path:
-    """Where the built pages are: beside the package once packed, in out/web in a checkout."""
-    packed = Path(__file__).parent / "web"
-    return packed if packed.is_dir() else Path(__file__).parent.parent / "out" / "web"
 
 
 class Runtime:
@@ -80,7 +69,7 @@ class Runtime:
         settings = self.settings
         folder = Folder(settings)
         self._undo.callback(folder.release)
-        listener = _listen(settings.host, settings.port)
+        listener = listen(settings.host, settings.port)
         self._undo.callback(listener.close)
         port = listener.getsockname()[1]
         store = Store(settings.database)
@@ -113,7 +102,8 @@ class Runtime:
             demo=settings.demo,
             closing=self.closing,
         )
-        self._serve(parts, listener, settings.host, port)
+        app = Guard(create_app(parts, pages_folder()), self.sessions, host=settings.host, port=port)
+        self._undo.callback(serve(app, listener))
         if demo is not None:
             demo.renew(self.context)
         if self._polling:
@@ -122,8 +112,7 @@ class Runtime:
             subscriptions = Subscriptions(self.context)
             subscriptions.start()
             self._undo.callback(subscriptions.stop)
-        shown = "127.0.0.1" if settings.host in {"0.0.0.0", "localhost"} else settings.host
-        self.address = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+        self.address = address_of(settings.host, port)
         folder.announce(self.address, self.sessions.owner_secret)
         if demo is not None:
             threading.Thread(target=self._connect_demo, args=(demo,), name="demo", daemon=True).start()
@@ -135,27 +124,6 @@ class Runtime:
             raise StoreError(
                 f"{self.settings.queue} cannot be used ({error}). It may be deleted; nothing is lost."
             ) from None
-
-    def _serve(self, parts: Parts, listener: socket.socket, host: str, port: int) -> None:
-        app = Guard(create_app(parts, pages_folder()), self.sessions, host=host, port=port)
-        config = uvicorn.Config(
-            app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S,
-            server_header=False, ws="none",
-        )  # fmt: skip
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=lambda: server.run(sockets=[listener]), name="api", daemon=True)
-        thread.start()
-
-        def stop() -> None:
-            server.should_exit = True
-            thread.join(GRACE_S + 1)
-
-        self._undo.callback(stop)
-        deadline = time.monotonic() + 10
-        while not server.started:
-            if not thread.is_alive() or time.monotonic() > deadline:
-                raise ConfigError("The API did not start; the log above tells why.")
-            time.sleep(0.005)
 
     def _start_demo(self) -> Demo:
         from sungaze.demo import Demo
@@ -182,21 +150,3 @@ class Runtime:
         # Open event streams end first: the server would wait for them.
         self.closing.set()
         self._undo.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        if "in use" in reason:
-            raise ConfigError(
-                f"Port {port} on {host} is taken by another program. Nothing was started; choose another with --port."
-            ) from None
-        raise ConfigError(f"Sungaze cannot listen on {host}, port {port}: {reason}. Nothing was started.") from None
-    return listener
