@@ -15,9 +15,7 @@ TOP = Path(__file__).parents[1]
 DEMO_SITES = 30
 """12 of Enphase, 8 of SolarEdge, 4 of Tigo, 3 of Generac."""
 STOP_S = 5
-"""What stopping may take at most; test_cli holds it."""
-PATIENCE_S = 20
-"""What stopping is given where it is not what is tested: the machine may be busy with other tests."""
+"""What stopping may take at most."""
 TOKEN = "a-token-of-the-tests-0123456789abcdef"
 
 
@@ -57,7 +55,7 @@ class Sungaze:
         self.client.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(PATIENCE_S)
+        code = self.process.wait(STOP_S)
         return self._end(code, {0})
 
     def kill(self) -> None:
