@@ -14,13 +14,17 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sungaze import __version__
 from sungaze.config import Settings, load
 from sungaze.errors import UserError
+
+if TYPE_CHECKING:
+    from sungaze.remote import Desk
+    from sungaze.runtime import Runtime
 
 _ELSEWHERE: Final = {"emulate": "sungaze.emulators.commands:emulate", "world": "sungaze.emulators.commands:world"}
 """Commands that live in their own room, imported only when they are called."""
@@ -63,10 +67,17 @@ _DATA_DIR = click.option(
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=None, help="With --server: the port; 0 takes a free one."
 )
+@click.option("--connect", metavar="URL", default=None, help="A window on the Sungaze server at that address.")
 @_DATA_DIR
 @click.pass_context
 def main(
-    ctx: click.Context, server: bool, demo: bool, host: str | None, port: int | None, data_dir: Path | None
+    ctx: click.Context,
+    server: bool,
+    demo: bool,
+    host: str | None,
+    port: int | None,
+    connect: str | None,
+    data_dir: Path | None,
 ) -> None:
     """One window for every solar site you look after. Without a command: open it."""
     ctx.obj = {"data_dir": data_dir, "demo": demo}
@@ -74,16 +85,24 @@ def main(
         return
     if not server and (host is not None or port is not None):
         raise click.UsageError("--host and --port go with --server.")
+    if connect is not None and (demo or host is not None):
+        raise click.UsageError("--connect goes with neither --demo nor --host: what is shown is the server's.")
     settings = load(environ=os.environ, data_dir=data_dir, host=host, port=port, demo=demo)
     _log_to_stderr(settings.log)
-    run(settings, window=not server)
+    if connect is None:
+        from sungaze.runtime import Runtime
+
+        run(Runtime(settings), settings, window=not server)
+    else:
+        from sungaze.remote import Desk, desk_settings, server_address
+
+        address = server_address(connect)
+        settings = desk_settings(address, settings, named=data_dir is not None)
+        run(Desk(address, settings), settings, window=not server)
 
 
-def run(settings: Settings, *, window: bool) -> None:
+def run(runtime: Runtime | Desk, settings: Settings, *, window: bool) -> None:
     """Run until the window is closed or a signal comes. Raises UserError."""
-    from sungaze.runtime import Runtime
-
-    runtime = Runtime(settings)
     done = threading.Event()
 
     def on_signal(*_: Any) -> None:

@@ -641,6 +641,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/server/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** GiveServerToken */
+        post: operations["giveServerToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session": {
         parameters: {
             query?: never;
@@ -1370,6 +1387,7 @@ export interface components {
         /** Health */
         Health: {
             demo: boolean;
+            server?: components["schemas"]["ServerOut"] | null;
             session: boolean;
             status: string;
             version: string;
@@ -1735,6 +1753,15 @@ export interface components {
             site_id: number;
             unit: string;
         };
+        /** ServerOut */
+        ServerOut: {
+            address: string;
+            heard_at: number | null;
+            held_at: number | null;
+            plain: boolean;
+            reason: string;
+            state: string;
+        };
         /** ServiceOut */
         ServiceOut: {
             age_minutes: number;
@@ -1909,6 +1936,10 @@ export interface components {
         SparklineOut: {
             site_id: number;
             values: (number | null)[];
+        };
+        /** TokenIn */
+        TokenIn: {
+            token: string;
         };
         /** UndoMergeIn */
         UndoMergeIn: {
@@ -3493,6 +3524,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SearchOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    giveServerToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerOut"];
                 };
             };
             /** @description Bad request syntax or unsupported method */
