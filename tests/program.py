@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import httpx
 
 TOP = Path(__file__).parents[1]
+COMMAND = [os.environ["SUNGAZE_PROGRAM"]] if "SUNGAZE_PROGRAM" in os.environ else [sys.executable, "-m", "sungaze.cli"]
+"""What a user types; SUNGAZE_PROGRAM names a built executable to be tested in its place (`make test-dist`)."""
 DEMO_SITES = 30
 """12 of Enphase, 8 of SolarEdge, 4 of Tigo, 3 of Generac."""
 STOP_S = 5
@@ -31,7 +33,7 @@ class Sungaze:
     def __init__(self, folder: Path, *options: str, demo: bool = False) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        command = [sys.executable, "-m", "sungaze.cli", "--server", "--port", "0", "--data-dir", str(folder)]
+        command = [*COMMAND, "--server", "--port", "0", "--data-dir", str(folder)]
         self.log = folder.parent / f"{folder.name}.log"
         self._log = self.log.open("ab")
         self.process = subprocess.Popen(
