@@ -1143,6 +1143,7 @@ export const messages = {
     consent: 'I agree to this.',
     owner: 'The owner’s consent',
     ownerHelp: 'The owner signs in on the vendor’s own page and allows Sungaze to read. The password is never seen here.',
+    ownerElsewhere: 'This window shows a server elsewhere, and the browser’s answer does not reach that: paste the code.',
     ownerReturn: 'The answer comes back by itself if your application has this return address:',
     ownerAsk: 'Open the consent page',
     ownerAskCode: 'Open it and paste the code',
