@@ -220,7 +220,7 @@ def rederive(ctx: click.Context, account: int | None, since: str | None, data_di
     """Read the kept answers again and mend what was read wrongly; not while Sungaze runs on that folder."""
     from sungaze.folder import Folder
     from sungaze.jobs.rederive import rederive as mend
-    from sungaze.vault import Vault
+    from sungaze.vault import open_vault
 
     settings = _settings(ctx, data_dir)
     _log_to_stderr("error")
@@ -230,8 +230,7 @@ def rederive(ctx: click.Context, account: int | None, since: str | None, data_di
     try:
         store = _open_store(settings)
         try:
-            vault = Vault(settings.secrets, settings.environment)
-            done = mend(store, vault, time.time(), account_id=account, since=moment)
+            done = mend(store, open_vault(settings), time.time(), account_id=account, since=moment)
         finally:
             store.close()
     finally:

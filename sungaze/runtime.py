@@ -31,7 +31,7 @@ from sungaze.jobs.queue import Queue
 from sungaze.jobs.subscriptions import Subscriptions
 from sungaze.reports.exports import Exports
 from sungaze.store import Store
-from sungaze.vault import Vault
+from sungaze.vault import open_vault
 
 if TYPE_CHECKING:
     from sungaze.demo import Demo
@@ -89,7 +89,7 @@ class Runtime:
         events = Events()
         self.context = Context(
             store=store,
-            vault=Vault(settings.secrets, settings.environment),
+            vault=open_vault(settings),
             events=events,
             now=self._now,
             base_urls=self._base_urls,
