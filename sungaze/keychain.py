@@ -52,9 +52,28 @@ class Kind:
 
 
 def _secret_service() -> Backend:
+    import secretstorage
     from keyring.backends.SecretService import Keyring
+    from keyring.errors import KeyringLocked
 
-    return Keyring()
+    class Service(Keyring):
+        """The library's, but it closes its connection where the collection cannot be had."""
+
+        def get_preferred_collection(self) -> secretstorage.Collection:
+            bus = secretstorage.dbus_init()
+            try:
+                collection = secretstorage.get_default_collection(bus)
+                if collection.is_locked():
+                    collection.unlock()
+                    if collection.is_locked():
+                        raise KeyringLocked("nobody unlocked the collection")
+            except BaseException:
+                bus.close()
+                raise
+            return collection
+
+    service: Backend = Service()  # type: ignore[no-untyped-call]
+    return service
 
 
 def _mac_keychain() -> Backend:
