@@ -80,6 +80,9 @@ class Runtime:
         settings = self.settings
         folder = Folder(settings)
         self._undo.callback(folder.release)
+        vault = open_vault(settings)
+        self._undo.callback(vault.close)
+        vault.standing()  # raises what is wrong with the file now, not at the first look
         listener = _listen(settings.host, settings.port)
         self._undo.callback(listener.close)
         port = listener.getsockname()[1]
@@ -89,7 +92,7 @@ class Runtime:
         events = Events()
         self.context = Context(
             store=store,
-            vault=open_vault(settings),
+            vault=vault,
             events=events,
             now=self._now,
             base_urls=self._base_urls,
@@ -124,6 +127,7 @@ class Runtime:
             self._undo.callback(subscriptions.stop)
         shown = "127.0.0.1" if settings.host in {"0.0.0.0", "localhost"} else settings.host
         self.address = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+        threading.Thread(target=self._settle_secrets, name="secrets", daemon=True).start()
         folder.announce(self.address, self.sessions.owner_secret)
         if demo is not None:
             threading.Thread(target=self._connect_demo, args=(demo,), name="demo", daemon=True).start()
@@ -156,6 +160,13 @@ class Runtime:
             if not thread.is_alive() or time.monotonic() > deadline:
                 raise ConfigError("The API did not start; the log above tells why.")
             time.sleep(0.005)
+
+    def _settle_secrets(self) -> None:
+        # Beside everything else: the keyring may bring up a prompt, or not answer at all.
+        try:
+            self.context.vault.settle()
+        except ConfigError as error:
+            log.error("%s", error)
 
     def _start_demo(self) -> Demo:
         from sungaze.demo import Demo

@@ -54,6 +54,7 @@ class Vault:
         self._keychain = keychain
         self._to_file = to_file
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         # The keyring is asked once for each entry: a look may read secrets in the middle of a transaction.
         self._read_once: dict[str, dict[str, str]] = {}
         folder = hashlib.sha256(os.fsencode(path.absolute().parent)).hexdigest()[:12]
@@ -206,6 +207,8 @@ class Vault:
         for account in [name for name in self._read() if name != FORGOTTEN]:
             for part in PARTS:
                 with self._lock:
+                    if self._closing.is_set():
+                        return moved
                     content = self._read()
                     entry = content.get(account, {})
                     if self._to_file:
@@ -225,6 +228,10 @@ class Vault:
         with self._lock:
             self._drop(self._read(), [])
         return moved
+
+    def close(self) -> None:
+        """Have `settle` end: the folder is somebody else's soon."""
+        self._closing.set()
 
     def standing(self) -> SecretStore:
         """Where this folder's secrets are. The keyring is not asked, so this never waits."""
