@@ -253,6 +253,20 @@ def rederive(ctx: click.Context, account: int | None, since: str | None, data_di
 
 
 @main.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@_DATA_DIR
+@click.pass_context
+def diagnostics(ctx: click.Context, output: Path, data_dir: Path | None) -> None:
+    """Write a zip file that tells of this installation and its log, without names and secrets."""
+    from sungaze.diagnostics import write
+    from sungaze.vault import open_vault
+
+    settings = _settings(ctx, data_dir)
+    write(settings, open_vault(settings), output, time.time())
+    click.echo(f"Written to {output}. Look through it before you send it.", err=True)
+
+
+@main.command()
 @click.argument("parts", nargs=-1)
 def bench(parts: tuple[str, ...]) -> None:
     """Run benchmarks and print one table; only in a checkout of the source."""

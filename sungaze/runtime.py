@@ -21,6 +21,7 @@ from sungaze.api.auth import Guard, Sessions
 from sungaze.api.board import Board
 from sungaze.api.parts import Parts
 from sungaze.config import Settings
+from sungaze.diagnostics import gather
 from sungaze.errors import ConfigError, StoreError
 from sungaze.folder import Folder
 from sungaze.jobs.context import Context
@@ -112,6 +113,7 @@ class Runtime:
             exports=exports,
             sessions=self.sessions,
             wake=queue.wake,
+            diagnostics=lambda: gather(settings, vault, self._now()),
             port=port,
             demo=settings.demo,
             closing=self.closing,

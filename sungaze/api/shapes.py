@@ -1116,6 +1116,15 @@ class AboutOut(msgspec.Struct):
     packages: list[PackageOut]
 
 
+class SecretStoreOut(msgspec.Struct):
+    """Where credentials are kept; `words` is a sentence for a person."""
+
+    kind: str
+    in_keyring: int
+    in_file: int
+    words: str
+
+
 class ExportIn(msgspec.Struct, forbid_unknown_fields=True):
     """What is to be written: of one site or of all, `from` a moment `to` another; null for no bound."""
 
