@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from sungaze import clock
 from sungaze.api.app import create_app
 from sungaze.api.auth import Guard, Sessions
 from sungaze.api.board import Board
@@ -98,7 +99,11 @@ class Runtime:
             now=self._now,
             base_urls=self._base_urls,
             raw_bytes=settings.raw_mb * 2**20,
+            worked_until=store.work.worked_until(),
         )
+        trouble = clock.trouble_of(self._now(), self.context.worked_until)
+        if trouble:
+            log.warning("%s", trouble)
         self._undo.callback(self.context.close)
         board = Board(store, events, self._now, self.context.listening)
         queue = self._open_queue(board)

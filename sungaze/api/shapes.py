@@ -75,12 +75,13 @@ class VendorList(msgspec.Struct):
 
 
 class Health(msgspec.Struct):
-    """Whether the parts run. `demo` is true on the demo fleet."""
+    """Whether the parts run. `demo` is true on the demo fleet; `clock` says what is wrong with the computer's clock."""
 
     status: str
     version: str
     demo: bool
     session: bool
+    clock: str
 
 
 class SessionIn(msgspec.Struct, forbid_unknown_fields=True):

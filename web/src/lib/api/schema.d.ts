@@ -1403,6 +1403,7 @@ export interface components {
         };
         /** Health */
         Health: {
+            clock: string;
             demo: boolean;
             session: boolean;
             status: string;

@@ -10,6 +10,7 @@ class Session {
   #entry = $state<Entry>('opening');
   #demo = $state(false);
   #version = $state('');
+  #clock = $state('');
   #refusal = $state('');
 
   /** The one cache of answers. Ours is a loopback server: whether the machine is online says nothing about it. */
@@ -37,6 +38,11 @@ class Session {
 
   get version(): string {
     return this.#version;
+  }
+
+  /** What is wrong with the clock of the computer that Sungaze runs on, in the server's words; empty where nothing is. */
+  get clock(): string {
+    return this.#clock;
   }
 
   /** Why the last key was not taken, in the server's words. */
@@ -73,6 +79,7 @@ class Session {
       const health = await data(api.GET('/api/health'));
       this.#demo = health.demo;
       this.#version = health.version;
+      this.#clock = health.clock;
       this.#entry = health.session ? 'open' : 'locked';
     } catch {
       this.#entry = 'unreachable';
