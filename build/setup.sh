@@ -10,7 +10,7 @@ window=yes
 [[ ${WINDOW:-} != no ]] || window=
 
 readonly WINDOW_PACKAGES=(gir1.2-webkit2-4.1 gir1.2-gtk-3.0 libgirepository1.0-dev libcairo2-dev pkg-config)
-readonly TEST_PACKAGES=(chromium dbus-daemon mosquitto mosquitto-clients xvfb)
+readonly TEST_PACKAGES=(chromium dbus-daemon gnome-keyring mosquitto mosquitto-clients xvfb)
 readonly NETWORK="Mend what the log says (is the network there?) and type the command again; what was done stays done."
 
 # Two at once would write into each other's folders.

@@ -1,6 +1,7 @@
 """The commands. A command's standard output holds its answer and nothing else; logs and errors go to stderr.
 
-Exit codes: 0 done, 2 something a person can mend, said in one sentence.
+Exit codes: 0 done; 1 a defect of Sungaze's; 2 something a person can mend, said in one sentence; 3 Sungaze runs on this
+data folder already.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ import click
 
 from sungaze import __version__
 from sungaze.config import Settings, load
-from sungaze.errors import UserError
+from sungaze.errors import FolderInUse, UserError, VendorError
+from sungaze.logs import hold_back, log_to_files, log_to_stderr
 
 if TYPE_CHECKING:
     from sungaze.remote import Desk
     from sungaze.runtime import Runtime
 
+MENDABLE: Final = 2
+RUNS_ALREADY: Final = 3
 _ELSEWHERE: Final = {"emulate": "sungaze.emulators.commands:emulate", "world": "sungaze.emulators.commands:world"}
 """Commands that live in their own room, imported only when they are called."""
 
@@ -46,12 +50,12 @@ class _Commands(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run, and turn what a person can mend into one sentence and exit code 2."""
+        """Run, and turn what a person can mend into one sentence and its exit code."""
         try:
             return super().main(*args, **kwargs)
-        except UserError as error:
+        except (UserError, VendorError) as error:
             click.echo(f"sungaze: {error}", err=True)
-            sys.exit(2)
+            sys.exit(RUNS_ALREADY if isinstance(error, FolderInUse) else MENDABLE)
 
 
 _DATA_DIR = click.option(
@@ -68,6 +72,9 @@ _DATA_DIR = click.option(
     "--port", type=click.IntRange(0, 65_535), default=None, help="With --server: the port; 0 takes a free one."
 )
 @click.option("--connect", metavar="URL", default=None, help="A window on the Sungaze server at that address.")
+@click.option(
+    "--print-url", is_flag=True, help="With --server: print the plain address, without a key that opens a session."
+)
 @_DATA_DIR
 @click.pass_context
 def main(
@@ -77,31 +84,32 @@ def main(
     host: str | None,
     port: int | None,
     connect: str | None,
+    print_url: bool,
     data_dir: Path | None,
 ) -> None:
     """One window for every solar site you look after. Without a command: open it."""
     ctx.obj = {"data_dir": data_dir, "demo": demo}
     if ctx.invoked_subcommand is not None:
         return
-    if not server and (host is not None or port is not None):
-        raise click.UsageError("--host and --port go with --server.")
+    if not server and (host is not None or port is not None or print_url):
+        raise click.UsageError("--host, --port and --print-url go with --server.")
     if connect is not None and (demo or host is not None):
         raise click.UsageError("--connect goes with neither --demo nor --host: what is shown is the server's.")
     settings = load(environ=os.environ, data_dir=data_dir, host=host, port=port, demo=demo)
-    _log_to_stderr(settings.log)
+    log_to_stderr(settings.log)
     if connect is None:
         from sungaze.runtime import Runtime
 
-        run(Runtime(settings), settings, window=not server)
+        run(Runtime(settings), settings, window=not server, print_url=print_url)
     else:
         from sungaze.remote import Desk, desk_settings, server_address
 
         address = server_address(connect)
         settings = desk_settings(address, settings, named=data_dir is not None)
-        run(Desk(address, settings), settings, window=not server)
+        run(Desk(address, settings), settings, window=not server, print_url=print_url)
 
 
-def run(runtime: Runtime | Desk, settings: Settings, *, window: bool) -> None:
+def run(runtime: Runtime | Desk, settings: Settings, *, window: bool, print_url: bool = False) -> None:
     """Run until the window is closed or a signal comes. Raises UserError."""
     done = threading.Event()
 
@@ -114,31 +122,29 @@ def run(runtime: Runtime | Desk, settings: Settings, *, window: bool) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
+    early = hold_back()
     runtime.start()
+    # Only now: what ends at its start, because another one runs there, must not write into that one's log.
+    files = log_to_files(early, settings.logs)
     try:
         if window:
             _open_window(runtime, settings)
         else:
-            click.echo(runtime.link())
-            logging.getLogger("sungaze").info("Open this address; it opens one session. Ctrl-C stops Sungaze.")
+            click.echo(runtime.address if print_url else runtime.link())
+            opens = "it asks for the token" if print_url else "it opens one session"
+            logging.getLogger("sungaze").info("Open this address; %s. Ctrl-C stops Sungaze.", opens)
             while not done.wait(1.0):
                 pass
     finally:
         runtime.stop()
+        logging.getLogger().removeHandler(files)
+        files.close()
 
 
 def _open_window(runtime: Any, settings: Settings) -> None:
     from sungaze.desktop import open_desktop
 
     open_desktop(runtime.link(window=True), data_dir=settings.data_dir, demo=settings.demo)
-
-
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    for noisy in ("httpx", "httpcore", "huey", "huey.consumer", "uvicorn", "uvicorn.error", "litestar"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def _settings(ctx: click.Context, data_dir: Path | None) -> Settings:
@@ -205,7 +211,7 @@ def replay(recording: Path, vendor: str, timezone: str | None, epoch_base: str |
     """Read recorded answers (HAR, or JSON lines of messages) and print canonical JSON lines; nothing is asked."""
     from sungaze.jobs.replay import replay as lines_of
 
-    _log_to_stderr("error")
+    log_to_stderr("error")
     recall = {"epoch_base": epoch_base} if epoch_base else {}
     for line in lines_of(recording, vendor, timezone, say=lambda words: click.echo(words, err=True), recall=recall):
         click.echo(line)
@@ -239,18 +245,17 @@ def rederive(ctx: click.Context, account: int | None, since: str | None, data_di
     """Read the kept answers again and mend what was read wrongly; not while Sungaze runs on that folder."""
     from sungaze.folder import Folder
     from sungaze.jobs.rederive import rederive as mend
-    from sungaze.vault import Vault
+    from sungaze.vault import open_vault
 
     settings = _settings(ctx, data_dir)
-    _log_to_stderr("error")
+    log_to_stderr("error")
     moment = _moment(since)
     _raise_if_empty(settings)
     folder = Folder(settings)
     try:
         store = _open_store(settings)
         try:
-            vault = Vault(settings.secrets, settings.environment)
-            done = mend(store, vault, time.time(), account_id=account, since=moment)
+            done = mend(store, open_vault(settings), time.time(), account_id=account, since=moment)
         finally:
             store.close()
     finally:
@@ -259,6 +264,20 @@ def rederive(ctx: click.Context, account: int | None, since: str | None, data_di
     odd = f", {done.unreadable} of them could not be" if done.unreadable else ""
     removed = f", {done.retracted} of them taken out" if done.retracted else ""
     click.echo(f"{done.answers} answers read again{odd}; {done.changed} values changed{removed}", err=True)
+
+
+@main.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@_DATA_DIR
+@click.pass_context
+def diagnostics(ctx: click.Context, output: Path, data_dir: Path | None) -> None:
+    """Write a zip file that tells of this installation and its log, without names and secrets."""
+    from sungaze.diagnostics import write
+    from sungaze.vault import open_vault
+
+    settings = _settings(ctx, data_dir)
+    write(settings, open_vault(settings), output, time.time())
+    click.echo(f"Written to {output}. Look through it before you send it.", err=True)
 
 
 @main.command()

@@ -22,6 +22,10 @@ EARLIEST: Final = 631_152_000
 """The first second of 1990: nothing of ours is older."""
 LATEST: Final = 7_258_118_400
 """The first second of 2200: nothing of ours lies beyond."""
+MADE: Final = 1_767_225_600
+"""The first second of 2026: this version was not made before."""
+BEHIND_S: Final = 86_400
+"""How far a clock may stand before what was done here already; a day is a zone set wrongly or a clock set by hand."""
 SUNSET_ELEVATION: Final = -0.833
 """Degrees at which the sun's upper rim meets the horizon; it holds the refraction, so astral must not add its own."""
 
@@ -29,6 +33,36 @@ SHORTEST_NIGHT_S: Final = 300
 """Less dark than this between two days is the equation of time drifting under the midnight sun, not a night."""
 
 _ISO_6709 = re.compile(r"([+-])(\d{2})(\d{2})(\d{2})?([+-])(\d{3})(\d{2})(\d{2})?$")
+
+
+def is_before_made(now: float) -> bool:
+    """Whether a clock stands before this version was made, so that it is wrong whatever else is true."""
+    return now < MADE
+
+
+def trouble_of(now: float, worked_until: float | None) -> str:
+    """What is wrong with a clock that stands at `now`, as a sentence; empty where nothing is.
+
+    `worked_until` is the newest moment at which Sungaze did something here, by the clock of then.
+    """
+    if is_before_made(now):
+        return (
+            f"This computer's clock stands at {_date(now)}, which is before this version of Sungaze was made. What you "
+            "have is kept, and nothing is asked of your vendors; set the date and time."
+        )
+    if worked_until is not None and now < worked_until - BEHIND_S:
+        return (
+            f"This computer's clock stands at {_date(now)}, but Sungaze worked here on {_date(worked_until)} already: "
+            "one of them is wrong. What you have is kept; check the date and time."
+        )
+    return ""
+
+
+def _date(now: float) -> str:
+    try:
+        return dt.datetime.fromtimestamp(now, UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return "no date that there is"
 
 
 @cache

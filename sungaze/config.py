@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import platformdirs
 from dotenv.parser import Original, parse_stream
 
 from sungaze.errors import ConfigError
@@ -20,7 +21,8 @@ SETTINGS: Final = {
     "SUNGAZE_PORT": "The port to listen on; 0 takes a free one.",
     "SUNGAZE_RETURN_PORT": "The port of this computer that a browser comes back to after an owner's consent.",
     "SUNGAZE_RAW_MB": "How much room the vendors' own answers may take, in MB; 0 keeps none.",
-    "SUNGAZE_LOG": "How much is logged to stderr: debug, info, warning or error.",
+    "SUNGAZE_SECRETS": "Where credentials are kept: keyring (where there is one), or file.",
+    "SUNGAZE_LOG": "How much is logged: debug, info, warning or error.",
 }
 """Every setting with its meaning; credentials of vendors are named SUNGAZE_<VENDOR>_<FIELD>."""
 
@@ -39,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     token: str | None = None
     log: str = "info"
+    log_dir: Path | None = None
+    keyring: bool = False
     return_port: int = RETURN_PORT
     raw_mb: int = RAW_MB
     demo: bool = False
@@ -56,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def secrets(self) -> Path:
-        """The 0600 file with credentials and rotated tokens."""
+        """The 0600 file with what of credentials and rotated tokens is not in the keyring, and where the rest is."""
         return self.data_dir / "secrets.json"
 
     @property
@@ -65,21 +69,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.data_dir / "exports"
 
     @property
+    def logs(self) -> Path:
+        """The folder of the log files: the platform's, or in a data folder that was named."""
+        return self.log_dir or self.data_dir / "logs"
+
+    @property
     def lock(self) -> Path:
         """The 0600 file that the owner of the folder holds."""
         return self.data_dir / "lock"
 
 
-def default_data_dir(environ: Mapping[str, str], demo: bool) -> Path:
-    """The platform's folder for data; the demo fleet has one of its own."""
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.cwd())
-    if sys.platform == "win32":
-        base = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = home / "Library" / "Application Support"
-    else:
-        base = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return base / ("sungaze-demo" if demo else "sungaze")
+def default_data_dir(demo: bool) -> Path:
+    """The platform's folder for data; the demo fleet has one of its own. Raises ConfigError where there is no home."""
+    return _at_home(platformdirs.user_data_path(_app(demo), appauthor=False))
+
+
+def default_log_dir(demo: bool) -> Path:
+    """The platform's folder for logs. Raises ConfigError where there is no home."""
+    return _at_home(platformdirs.user_log_path(_app(demo), appauthor=False))
+
+
+def _app(demo: bool) -> str:
+    return "sungaze-demo" if demo else "sungaze"
+
+
+def _at_home(folder: Path) -> Path:
+    # Without HOME the user's entry in the system's list of users has it; a ~ stays where there is none either.
+    if folder.parts[:1] == ("~",):
+        raise ConfigError(
+            "Your home folder is not known: HOME is not set, and the system has no user of this number. Nothing was "
+            "started; set HOME, or name a folder with --data-dir."
+        )
+    return folder
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
@@ -87,10 +108,10 @@ def read_dotenv(path: Path) -> dict[str, str]:
 
     Values are taken as they stand: a password may hold `${`, so nothing is expanded.
     """
-    if not path.is_file():
-        return {}
     found: dict[str, str] = {}
     try:
+        if not path.is_file():
+            return {}
         # Notepad begins a UTF-8 file with a mark that would become part of the first name.
         with path.open(encoding="utf-8-sig") as stream:
             for binding in parse_stream(stream):
@@ -143,18 +164,28 @@ def load(
     .env is looked for in the working folder and in the data folder. The demo never takes the user's folder, which
     SUNGAZE_DATA_DIR names, but one beside it, and none of the user's credentials. Raises ConfigError.
     """
+    if os.environ.get("HOME") == "":
+        # Every library takes an unset one for what it is, and an empty one for the root folder.
+        del os.environ["HOME"]
     merged = read_dotenv(Path(".env")) | dict(environ)
     folder = _folder(merged, data_dir, demo)
     merged = read_dotenv(folder / ".env") | merged
     log = merged.get("SUNGAZE_LOG", "info").lower()
     if log not in {"debug", "info", "warning", "error"}:
         raise ConfigError(f"SUNGAZE_LOG is “{log}”; it can be debug, info, warning or error. Nothing was started.")
+    kept = merged.get("SUNGAZE_SECRETS", "keyring").lower()
+    if kept not in {"keyring", "file"}:
+        raise ConfigError(f"SUNGAZE_SECRETS is “{kept}”; it can be keyring or file. Nothing was started.")
+    named = data_dir is not None or merged.get("SUNGAZE_DATA_DIR")
     settings = Settings(
         data_dir=folder,
         host=host or merged.get("SUNGAZE_HOST") or "127.0.0.1",
         port=port if port is not None else _port(merged.get("SUNGAZE_PORT") or "0"),
         token=merged.get("SUNGAZE_TOKEN") or None,
         log=log,
+        # Logs of two folders must not meet in one file.
+        log_dir=None if named else default_log_dir(demo),
+        keyring=kept == "keyring",
         return_port=_port(merged.get("SUNGAZE_RETURN_PORT") or str(RETURN_PORT)),
         raw_mb=_megabytes(merged.get("SUNGAZE_RAW_MB") or str(RAW_MB)),
         demo=demo,
@@ -166,7 +197,7 @@ def load(
 
 def _folder(environ: Mapping[str, str], data_dir: Path | None, demo: bool) -> Path:
     named = environ.get("SUNGAZE_DATA_DIR")
-    folder = data_dir or (Path(named) if named else default_data_dir(environ, demo))
+    folder = data_dir or (Path(named) if named else default_data_dir(demo))
     try:
         folder = folder.expanduser().absolute()
     except RuntimeError:

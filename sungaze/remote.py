@@ -32,10 +32,10 @@ from sungaze.api.problems import HANDLERS, MEDIA_TYPE, problem
 from sungaze.api.shapes import Health, ServerOut, SessionIn, SessionOut, TokenIn
 from sungaze.api.system import exchange_key
 from sungaze.config import LOOPBACK, Settings
-from sungaze.errors import ConfigError
+from sungaze.errors import ConfigError, Unavailable
 from sungaze.folder import Folder
 from sungaze.serving import address_of, listen, pages_folder, serve
-from sungaze.vault import Vault
+from sungaze.vault import open_vault
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def desk_settings(address: str, settings: Settings, *, named: bool) -> Settings:
     folder = settings.data_dir
     if not named:
         folder = folder.with_name(f"{folder.name}-at-{re.sub('[^0-9A-Za-z.]+', '-', address.partition('://')[2])}")
-    return msgspec.structs.replace(settings, data_dir=folder, host="127.0.0.1")
+    return msgspec.structs.replace(settings, data_dir=folder, log_dir=None, host="127.0.0.1")
 
 
 def is_readable_on_the_way(address: str) -> bool:
@@ -125,16 +125,17 @@ class Desk:
         self.closing = threading.Event()
         self._now = now
         self._undo = contextlib.ExitStack()
-        self._vault = Vault(settings.secrets, {})
+        self._vault = open_vault(settings)
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._held_bytes = 0
         self._state: Literal["unasked", "there", "lost", "token", "version", "stranger"] = "unasked"
         self._words = ""
         self._version = __version__
         self._demo = False
+        self._clock = ""
         self._heard: float | None = None
         self._tried = float("-inf")
-        self._token = ""
+        self._token: str | None = None
         self._client: httpx.AsyncClient
 
     def start(self) -> None:
@@ -148,7 +149,8 @@ class Desk:
     def _start(self) -> None:
         folder = Folder(self.settings)
         self._undo.callback(folder.release)
-        self._token = self._vault.recall(_ACCOUNT).get("token", "") or self.settings.token or ""
+        self._undo.callback(self._vault.close)
+        self._vault.standing()  # raises what is wrong with its file now, not in the window
         listener = listen(self.settings.host, self.settings.port)
         self._undo.callback(listener.close)
         port = listener.getsockname()[1]
@@ -194,7 +196,12 @@ class Desk:
             if self._state != "there":
                 await self._look()
             return Health(
-                "ok", self._version, self._demo, self.sessions.knows(request.cookies.get(cookie)), self._told()
+                "ok",
+                self._version,
+                self._demo,
+                self.sessions.knows(request.cookies.get(cookie)),
+                self._clock,
+                self._told(),
             )
 
         @post("/api/session", status_code=200, sync_to_thread=False)
@@ -225,6 +232,8 @@ class Desk:
         if self._resting():
             return
         try:
+            if self._token is None:
+                self._token = await asyncio.to_thread(self._kept_token)
             answer = await self._send("GET", "/api/health")
             try:
                 told = msgspec.json.decode(await answer.aread(), type=Health)
@@ -241,7 +250,7 @@ class Desk:
                     "version on both; nothing was changed.",
                 )
                 return
-            self._version, self._demo = told.version, told.demo
+            self._version, self._demo, self._clock = told.version, told.demo, told.clock
             taken = await self._send("GET", "/api/settings") if self._token else None
             if taken is not None:
                 await taken.aclose()
@@ -254,6 +263,14 @@ class Desk:
             self._ask_for_token()
         else:
             self._state, self._words = "there", ""
+
+    def _kept_token(self) -> str:
+        try:
+            kept = self._vault.recall(_ACCOUNT).get("token", "")
+        except Unavailable as error:
+            log.warning("%s The server's token is asked for again.", error)
+            kept = ""
+        return kept or self.settings.token or ""
 
     def _ask_for_token(self) -> None:
         self._end("token", "The server did not take the token that is kept here." if self._token else "")

@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sungaze import clock
 from sungaze.api.app import create_app
 from sungaze.api.auth import Guard, Sessions
 from sungaze.api.board import Board
 from sungaze.api.parts import Parts
 from sungaze.config import Settings
-from sungaze.errors import StoreError
+from sungaze.diagnostics import gather
+from sungaze.errors import ConfigError, StoreError
 from sungaze.folder import Folder
 from sungaze.jobs.context import Context
 from sungaze.jobs.events import Events
@@ -28,7 +30,7 @@ from sungaze.jobs.subscriptions import Subscriptions
 from sungaze.reports.exports import Exports
 from sungaze.serving import address_of, listen, pages_folder, serve
 from sungaze.store import Store
-from sungaze.vault import Vault
+from sungaze.vault import open_vault
 
 if TYPE_CHECKING:
     from sungaze.demo import Demo
@@ -69,6 +71,9 @@ class Runtime:
         settings = self.settings
         folder = Folder(settings)
         self._undo.callback(folder.release)
+        vault = open_vault(settings)
+        self._undo.callback(vault.close)
+        vault.standing()  # raises what is wrong with the file now, not at the first look
         listener = listen(settings.host, settings.port)
         self._undo.callback(listener.close)
         port = listener.getsockname()[1]
@@ -78,12 +83,16 @@ class Runtime:
         events = Events()
         self.context = Context(
             store=store,
-            vault=Vault(settings.secrets, settings.environment),
+            vault=vault,
             events=events,
             now=self._now,
             base_urls=self._base_urls,
             raw_bytes=settings.raw_mb * 2**20,
+            worked_until=store.work.worked_until(),
         )
+        trouble = clock.trouble_of(self._now(), self.context.worked_until)
+        if trouble:
+            log.warning("%s", trouble)
         self._undo.callback(self.context.close)
         board = Board(store, events, self._now, self.context.listening)
         queue = self._open_queue(board)
@@ -98,6 +107,7 @@ class Runtime:
             exports=exports,
             sessions=self.sessions,
             wake=queue.wake,
+            diagnostics=lambda: gather(settings, vault, self._now()),
             port=port,
             demo=settings.demo,
             closing=self.closing,
@@ -113,6 +123,7 @@ class Runtime:
             subscriptions.start()
             self._undo.callback(subscriptions.stop)
         self.address = address_of(settings.host, port)
+        threading.Thread(target=self._settle_secrets, name="secrets", daemon=True).start()
         folder.announce(self.address, self.sessions.owner_secret)
         if demo is not None:
             threading.Thread(target=self._connect_demo, args=(demo,), name="demo", daemon=True).start()
@@ -124,6 +135,13 @@ class Runtime:
             raise StoreError(
                 f"{self.settings.queue} cannot be used ({error}). It may be deleted; nothing is lost."
             ) from None
+
+    def _settle_secrets(self) -> None:
+        # Beside everything else: the keyring may bring up a prompt, or not answer at all.
+        try:
+            self.context.vault.settle()
+        except ConfigError as error:
+            log.error("%s", error)
 
     def _start_demo(self) -> Demo:
         from sungaze.demo import Demo

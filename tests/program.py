@@ -24,7 +24,7 @@ TOKEN = "a-token-of-the-tests-0123456789abcdef"
 def environment(home: Path, **more: str) -> dict[str, str]:
     """The environment without anything of the developer's own Sungaze."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SUNGAZE_", "XDG_"))}
-    return kept | {"HOME": str(home)} | more
+    return kept | {"HOME": str(home), "SUNGAZE_SECRETS": "file"} | more
 
 
 class Sungaze:

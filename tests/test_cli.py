@@ -1,4 +1,4 @@
-"""The command line as a person meets it: a sentence and exit code 2, and standard output for the answer only."""
+"""The command line as a person meets it: a sentence and its exit code, and standard output for the answer only."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_signal_stops_everything_within_five_seconds_even_with_an_open_stream(
 
 
 def test_a_second_start_prints_the_running_address_and_touches_nothing(running: Sungaze, tmp_path: Path) -> None:
-    done = sungaze(tmp_path, "--server", "--data-dir", str(running.folder))
+    done = sungaze(tmp_path, "--server", "--data-dir", str(running.folder), code=3)
     is_one_sentence(done, running.address, "#key=")
     link = re.search(r"http://\S+#key=[\w-]+", done.stderr)
     assert link
@@ -339,7 +339,7 @@ def test_capture_and_rederive_need_data_and_rederive_refuses_beside_a_running_on
     running: Sungaze, tmp_path: Path
 ) -> None:
     folder = str(running.folder)
-    is_one_sentence(sungaze(tmp_path, "rederive", "--data-dir", folder), running.address)
+    is_one_sentence(sungaze(tmp_path, "rederive", "--data-dir", folder, code=3), running.address)
     is_one_sentence(sungaze(tmp_path, "capture", "1", "-o", "report.har", "--data-dir", folder), "account")
     running.stop()
     done = sungaze(tmp_path, "rederive", "--data-dir", folder, code=0)

@@ -84,8 +84,9 @@ def test_only_our_own_settings_are_kept(data: Path) -> None:
 # -- the demo --------------------------------------------------------------------------------------------------------
 
 
-def test_the_demo_has_a_folder_of_its_own(tmp_path: Path) -> None:
-    folders = [default_data_dir({"HOME": str(tmp_path)}, demo) for demo in (False, True)]
+def test_the_demo_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folders = [default_data_dir(demo) for demo in (False, True)]
     assert [f.name for f in folders] == ["sungaze", "sungaze-demo"]
     assert folders[0].parent == folders[1].parent
 

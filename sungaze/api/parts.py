@@ -27,6 +27,7 @@ class Parts:
     sessions: Sessions
     exports: Exports
     wake: Callable[[], None]
+    diagnostics: Callable[[], bytes]
     port: int
     demo: bool
     closing: threading.Event

@@ -1,4 +1,6 @@
-"""How the pages are to look, remembered with the data so that every window agrees; and what is shipped."""
+"""How the pages are to look, remembered with the data so that every window agrees; and what is here: versions, where
+secrets are kept, and the report for when something is wrong.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,12 @@ import sqlite3
 from typing import Final
 
 import msgspec
-from litestar import get, patch
+from litestar import Response, get, patch
 from litestar.params import JSONBody
 
 from sungaze import __version__
 from sungaze.api.parts import GivenParts, Parts
-from sungaze.api.shapes import AboutOut, PackageOut, SettingsOut, SettingsPatch
+from sungaze.api.shapes import AboutOut, PackageOut, SecretStoreOut, SettingsOut, SettingsPatch
 from sungaze.jobs.connect import BadRequest
 from sungaze.store.memory import SETTINGS
 
@@ -71,6 +73,21 @@ def get_about(parts: GivenParts) -> AboutOut:
     )
 
 
+@get("/api/secrets", operation_id="getSecretStore", sync_to_thread=True)
+def get_secret_store(parts: GivenParts) -> SecretStoreOut:
+    """Where credentials are kept: `kind` is keyring, file or both, with how many accounts are in either."""
+    standing = parts.context.vault.standing()
+    return SecretStoreOut(standing.kind, standing.in_keyring, standing.in_file, standing.words)
+
+
+@get("/api/diagnostics", operation_id="getDiagnostics", media_type="application/zip", sync_to_thread=True)
+def get_diagnostics(parts: GivenParts) -> Response[bytes]:
+    """A zip file that tells of this installation and its log, without names and secrets."""
+    return Response(
+        parts.diagnostics(), headers={"Content-Disposition": 'attachment; filename="sungaze-diagnostics.zip"'}
+    )
+
+
 @functools.cache
 def _packages() -> list[PackageOut]:
     """What Sungaze needs and brings, found by what each package says of itself."""
@@ -112,4 +129,4 @@ def _licence_text(told: importlib.metadata.Distribution) -> str:
     return ""
 
 
-ROUTES = [get_settings, update_settings, get_about]
+ROUTES = [get_settings, update_settings, get_about, get_secret_store, get_diagnostics]

@@ -91,12 +91,15 @@ class ServerOut(msgspec.Struct):
 
 
 class Health(msgspec.Struct, omit_defaults=True):
-    """Whether the parts run. `demo` is true on the demo fleet; `server` is told by a window on a server elsewhere."""
+    """Whether the parts run. `demo` is true on the demo fleet; `clock` says what is wrong with the computer's
+    clock; `server` is told by a window on a server elsewhere.
+    """
 
     status: str
     version: str
     demo: bool
     session: bool
+    clock: str
     server: ServerOut | None = None
 
 
@@ -1137,6 +1140,15 @@ class AboutOut(msgspec.Struct):
     database_bytes: int
     demo: bool
     packages: list[PackageOut]
+
+
+class SecretStoreOut(msgspec.Struct):
+    """Where credentials are kept; `words` is a sentence for a person."""
+
+    kind: str
+    in_keyring: int
+    in_file: int
+    words: str
 
 
 class ExportIn(msgspec.Struct, forbid_unknown_fields=True):

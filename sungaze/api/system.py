@@ -15,7 +15,7 @@ from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.params import JSONBody
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from sungaze import __version__
+from sungaze import __version__, clock
 from sungaze.api.auth import Sessions, cookie_name
 from sungaze.api.parts import GivenParts, Parts
 from sungaze.api.shapes import Health, ServerOut, SessionIn, SessionOut, TokenIn
@@ -29,7 +29,8 @@ BEAT_S: Final = 15.0
 def get_health(parts: GivenParts, request: Request[None, None, State]) -> Health:
     """Whether the parts run. Open to all, so it tells nothing of the data."""
     cookie = request.cookies.get(cookie_name(parts.port))
-    return Health("ok", __version__, parts.demo, parts.sessions.knows(cookie))
+    trouble = clock.trouble_of(parts.context.now(), parts.context.worked_until)
+    return Health("ok", __version__, parts.demo, parts.sessions.knows(cookie), trouble)
 
 
 @post("/api/session", operation_id="openSession", status_code=200, sync_to_thread=False)

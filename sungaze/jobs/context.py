@@ -43,6 +43,8 @@ class Context:
     """How often in a row a vendor has said that a scope's calls are used up, and until when it was believed."""
     raw_bytes: int = RAW_MB * 2**20
     """The most room that raw answers may take, packed; 0 keeps none."""
+    worked_until: float | None = None
+    """When anything was last asked before this start, by the clock of then."""
     tidied_at: float = -math.inf
     screen: Screen = field(default_factory=Screen)
     """The sites that somebody looks at, which are asked first."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 from huey import SqliteHuey
 from huey.consumer import Consumer
 
+from sungaze import clock
 from sungaze.jobs import planner
 from sungaze.jobs.context import Context, windows
 from sungaze.jobs.fetch import perform_gap, perform_look
@@ -104,6 +105,9 @@ class Queue:
         """The number of tasks put in: as many as quotas and concurrency have room for, looks before gaps."""
         context, now = self._context, self._context.now()
         put = 0
+        if clock.is_before_made(now):
+            # Days, limits and what is due would be counted from there. A clock that is set is seen at the next tick.
+            return 0
         if self._judge_fleet is not None and time.monotonic() - self._judged > JUDGE_S:
             self._judged = time.monotonic()
             self._judge()

@@ -452,6 +452,14 @@ class Work:
         )
         return {site_id: int(at) for site_id, at in found}
 
+    def worked_until(self) -> float | None:
+        """When anything was last asked, of any account; None before the first time."""
+        newest = self._db.scalar(
+            "SELECT max(last) FROM (SELECT (SELECT max(ended_at) FROM fetch WHERE account_id = account.id) AS last"
+            " FROM account)"
+        )
+        return None if newest is None else float(newest)
+
     def last_fetch_of_account(self, account_id: int) -> int | None:
         """When an account last brought anything."""
         found = self._db.scalar("SELECT max(last_ok) FROM due WHERE account_id = ?", (account_id,))

@@ -4,6 +4,9 @@ type Asked = NonNullable<paths['/api/export']['get']['parameters']['query']>;
 
 const EXPORT: keyof paths = '/api/export';
 
+/** The address of the report on this installation. */
+export const DIAGNOSTICS: keyof paths = '/api/diagnostics';
+
 /** The address of an export; what is null or left out is not narrowed. */
 export function exportLink(asked: Omit<Asked, 'from' | 'to'> & { from: number; to: number }): string {
   const query = new URLSearchParams();

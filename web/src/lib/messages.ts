@@ -340,8 +340,13 @@ export const messages = {
     dataNote: 'Everything stands in this folder on this machine. A copy of it, made while Sungaze is stopped, is a backup.',
     export: 'Export',
     accounts: 'Accounts',
+    credentials: 'Credentials',
+    helpTitle: 'Help',
+    diagnosticsNote:
+      'A file to send with a report: versions, how accounts stand, counts and the log. Names, addresses, serials and credentials are replaced; look through it first.',
+    diagnostics: 'Diagnostics',
     more: 'More',
-    laterNote: 'Backup while running, diagnostics and notifications are not built yet.',
+    laterNote: 'Backup while running and notifications are not built yet.',
     about: 'Versions and licences',
   },
 

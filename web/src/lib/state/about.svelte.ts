@@ -28,6 +28,25 @@ export class About {
   }
 }
 
+/** Where credentials are kept. */
+export class SecretStore {
+  #query = createQuery(
+    () => ({
+      queryKey: keys.secrets(),
+      queryFn: (): Promise<Schemas['SecretStoreOut']> => data(api.GET('/api/secrets')),
+    }),
+    () => session.queries,
+  );
+
+  get data(): Schemas['SecretStoreOut'] | undefined {
+    return this.#query.data;
+  }
+
+  get error(): Error | null {
+    return this.#query.data === undefined ? this.#query.error : null;
+  }
+}
+
 type Package = Schemas['PackageOut'];
 
 /** What the pages themselves are made of; written when they are built. */

@@ -28,6 +28,7 @@ export const keys = {
   search: (q: string) => ['search', q] as const,
   exports: () => ['exports'] as const,
   archive: () => ['archive'] as const,
+  secrets: () => ['secrets'] as const,
   about: () => ['about'] as const,
   vendors: () => ['vendors'] as const,
 };

@@ -12,6 +12,7 @@ class Session {
   #entry = $state<Entry>('opening');
   #demo = $state(false);
   #version = $state('');
+  #clock = $state('');
   #refusal = $state('');
   #server = $state.raw<Server | null>(null);
   #again: ReturnType<typeof setTimeout> | undefined;
@@ -46,6 +47,11 @@ class Session {
   /** The server elsewhere that this window shows; null for one of its own. */
   get server(): Server | null {
     return this.#server;
+  }
+
+  /** What is wrong with the clock of the computer that Sungaze runs on, in the server's words; empty where nothing is. */
+  get clock(): string {
+    return this.#clock;
   }
 
   /** Why the last key was not taken, in the server's words. */
@@ -83,6 +89,7 @@ class Session {
       const health = await data(api.GET('/api/health'));
       this.#demo = health.demo;
       this.#version = health.version;
+      this.#clock = health.clock;
       this.#server = health.server ?? null;
       this.#entry = health.session ? standing(this.#server) : 'locked';
     } catch {

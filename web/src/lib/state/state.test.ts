@@ -30,7 +30,7 @@ describe('entry', () => {
     history.replaceState(null, '', '#key=abcdefghijklmnop');
     const fetching = serve({
       'POST /api/session': () => answer(200, { reload: false }),
-      'GET /api/health': () => answer(200, { status: 'ok', version: '1', demo: true, session: true }),
+      'GET /api/health': () => answer(200, { status: 'ok', version: '1', demo: true, session: true, clock: '' }),
     });
     await session.start();
     expect(location.hash).toBe('#/');
@@ -43,7 +43,7 @@ describe('entry', () => {
   test('without a session the window is locked, and says what the server says of a used link', async () => {
     serve({
       'POST /api/session': () => answer(403, { type: 'urn:x', title: 'Forbidden', status: 403, detail: 'Used already.' }),
-      'GET /api/health': () => answer(200, { status: 'ok', version: '1', demo: false, session: false }),
+      'GET /api/health': () => answer(200, { status: 'ok', version: '1', demo: false, session: false, clock: '' }),
     });
     await session.enter('http://127.0.0.1:1/#key=abcdefghijklmnop');
     expect(session.entry).toBe('locked');
