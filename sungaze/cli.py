@@ -112,6 +112,7 @@ def run(settings: Settings, *, window: bool, print_url: bool = False) -> None:
     runtime.start()
     # Only now: what ends at its start, because another one runs there, must not write into that one's log.
     files = log_to_files(early, settings.logs)
+    logging.getLogger("sungaze").info("Sungaze %s runs at %s", __version__, runtime.address)
     try:
         if window:
             _open_window(runtime, settings)
