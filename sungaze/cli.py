@@ -126,6 +126,7 @@ def run(runtime: Runtime | Desk, settings: Settings, *, window: bool, print_url:
     runtime.start()
     # Only now: what ends at its start, because another one runs there, must not write into that one's log.
     files = log_to_files(early, settings.logs)
+    logging.getLogger("sungaze").info("Sungaze %s runs at %s", __version__, runtime.address)
     try:
         if window:
             _open_window(runtime, settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -81,26 +81,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def default_data_dir(demo: bool) -> Path:
     """The platform's folder for data; the demo fleet has one of its own. Raises ConfigError where there is no home."""
-    return _at_home(platformdirs.user_data_path(_app(demo), appauthor=False))
+    return _at_home(platformdirs.user_data_path, demo)
 
 
 def default_log_dir(demo: bool) -> Path:
     """The platform's folder for logs. Raises ConfigError where there is no home."""
-    return _at_home(platformdirs.user_log_path(_app(demo), appauthor=False))
+    return _at_home(platformdirs.user_log_path, demo)
 
 
-def _app(demo: bool) -> str:
-    return "sungaze-demo" if demo else "sungaze"
-
-
-def _at_home(folder: Path) -> Path:
+def _at_home(folder: Callable[..., Path], demo: bool) -> Path:
+    try:
+        found = folder("sungaze-demo" if demo else "sungaze", appauthor=False)
+    except RuntimeError:
+        found = Path("~")
     # Without HOME the user's entry in the system's list of users has it; a ~ stays where there is none either.
-    if folder.parts[:1] == ("~",):
+    if found.parts[:1] == ("~",):
         raise ConfigError(
             "Your home folder is not known: HOME is not set, and the system has no user of this number. Nothing was "
             "started; set HOME, or name a folder with --data-dir."
         )
-    return folder
+    return found
 
 
 def read_dotenv(path: Path) -> dict[str, str]:

@@ -49,13 +49,17 @@ class QuotaSpent(VendorError):
 
 
 class Unavailable(VendorError):
-    """The vendor did not answer usefully; ask again after `retry_after_s` seconds."""
+    """The vendor did not answer usefully; ask again after `retry_after_s` seconds.
+
+    `whole` says that the account as a whole cannot be asked, not one endpoint or site of it.
+    """
 
     state = "unavailable"
 
-    def __init__(self, message: str, retry_after_s: float = 300.0) -> None:
+    def __init__(self, message: str, retry_after_s: float = 300.0, *, whole: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.whole = whole
 
 
 class Changed(VendorError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from logging.handlers import MemoryHandler, RotatingFileHandler
 from pathlib import Path
 from typing import IO, Any, Final
@@ -14,6 +15,7 @@ FILES: Final = 5
 NAME: Final = "sungaze.log"
 EARLY: Final = 10_000
 """How many lines are held back until the folder of the logs is known to be ours."""
+SELDOM_S: Final = 60.0
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Some of them print whole addresses, keys and all.
 _NOISY: Final = ("httpx", "httpcore", "huey", "huey.consumer", "uvicorn", "uvicorn.error", "litestar", "keyring")
@@ -22,6 +24,7 @@ _NOISY: Final = ("httpx", "httpcore", "huey", "huey.consumer", "uvicorn", "uvico
 def log_to_stderr(level: str) -> None:
     """Have everything of this level and above on stderr."""
     logging.basicConfig(stream=sys.stderr, level=level.upper(), format=_FORMAT)
+    logging.getLogger("huey.consumer.Worker").addFilter(_Seldom())
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -72,6 +75,27 @@ class LogFile(RotatingFileHandler):
             super().close()
         except OSError:
             self.stream = None
+
+
+class _Seldom(logging.Filter):
+    """The queue's workers look many times a second: with a full disk each look would add its traceback to the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this was not said within the last minute; without its traceback, which tells of the queue only."""
+        if record.exc_info and record.exc_info[1] is not None:
+            record.msg = f"{record.msg} (%s)"
+            record.args = (*(record.args if isinstance(record.args, tuple) else ()), record.exc_info[1])
+            record.exc_info = None
+        words = record.getMessage()
+        now = time.monotonic()
+        if now - self._said.get(words, -SELDOM_S) < SELDOM_S:
+            return False
+        self._said = {words: now}
+        return True
 
 
 def log_files(folder: Path) -> list[Path]:

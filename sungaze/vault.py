@@ -194,6 +194,7 @@ class Vault:
                 f"The credentials of this account are in the system's keyring, which cannot be used now ({error}). "
                 "Nothing was lost; unlock the keyring, and Sungaze tries again by itself.",
                 RETRY_S,
+                whole=True,
             ) from None
 
     def settle(self) -> int:

@@ -28,9 +28,9 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 class Sungaze:
-    """A running `sungaze --server`; `options` are further words of its command line."""
+    """A running `sungaze --server`; `options` are further words of its command line, `more` of its environment."""
 
-    def __init__(self, folder: Path, *options: str, demo: bool = False) -> None:
+    def __init__(self, folder: Path, *options: str, demo: bool = False, **more: str) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         command = [*COMMAND, "--server", "--port", "0", "--data-dir", str(folder)]
@@ -39,7 +39,7 @@ class Sungaze:
         self.process = subprocess.Popen(
             [*command, *(["--demo"] if demo else []), *options],
             cwd=folder.parent,
-            env=environment(folder.parent, SUNGAZE_TOKEN=TOKEN),
+            env=environment(folder.parent, SUNGAZE_TOKEN=TOKEN, **more),
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,

@@ -21,6 +21,7 @@ from sungaze.errors import (
     Unavailable,
     UserError,
 )
+from sungaze.store.database import OperationalError
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
@@ -78,6 +79,21 @@ def on_deep_body(_: Request[Any, Any, Any], error: RecursionError) -> Response[b
     return problem(400, "bad-request", "The request's body is nested too deeply.")
 
 
+def on_store_trouble(request: Request[Any, Any, Any], error: OperationalError) -> Response[bytes]:
+    """A database that cannot be written or read now."""
+    text = str(error)
+    if "full" in text or "disk I/O" in text:
+        log.error("%s %s: %s", request.method, request.url.path, text)
+        return problem(
+            507,
+            "disk-full",
+            "The disk that holds your data is full. Nothing was changed; free some space and try again.",
+        )
+    if "locked" in text:
+        return problem(503, "busy", "The database is held by something else. Nothing was changed; try again shortly.")
+    return on_crash(request, error)
+
+
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A bug: logged whole, told in one sentence."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -88,6 +104,7 @@ HANDLERS: Final[dict[Any, Any]] = {
     ValidationException: on_validation_error,
     HTTPException: on_http_error,
     SungazeError: on_sungaze_error,
+    OperationalError: on_store_trouble,
     RecursionError: on_deep_body,
     Exception: on_crash,
 }

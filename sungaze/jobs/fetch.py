@@ -320,6 +320,8 @@ def _judge_account(
         _set_state(context, account, AccountState.NEEDS_RECONNECT, str(error), now)
     elif isinstance(error, NotEntitled) and whole:
         _set_state(context, account, AccountState.NOT_ENTITLED, str(error), now)
+    elif isinstance(error, Unavailable) and error.whole:
+        _set_state(context, account, AccountState.UNAVAILABLE, str(error), now)
     elif isinstance(error, Unavailable | Changed):
         # One endpoint or one site may fail alone: the account is in trouble only if nothing has answered meanwhile.
         last = context.store.work.last_fetch_of_account(account.id)

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from sungaze.errors import NeedsReconnect, VendorError
+from sungaze.errors import NeedsReconnect, Unavailable, VendorError
 from sungaze.jobs.context import Context, set_account_state
 from sungaze.jobs.receive import take_message, watch
 from sungaze.model import AccountState
@@ -105,7 +105,13 @@ class Subscriptions:
 
     def _keep(self, account: AccountRow) -> None:
         """Have an account's session there: opened, tried again later, or told why it cannot be."""
-        credentials = self._context.vault.credentials(account.id, account.vendor)
+        try:
+            credentials = self._context.vault.credentials(account.id, account.vendor)
+        except Unavailable as error:
+            # In a keyring that is locked: an open session goes on, and the other accounts are none the worse for it.
+            if account.id not in self._lines:
+                self._set_state(account, AccountState.UNAVAILABLE, str(error))
+            return
         line = self._lines.get(account.id)
         if line is None or line.credentials != credentials:
             self._hang_up(account.id)

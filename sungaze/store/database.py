@@ -62,12 +62,12 @@ class Database:
         if durable and not self.peewee.in_transaction():
             self.peewee.execute_sql("PRAGMA synchronous = FULL")
             try:
-                with self.peewee.atomic():
+                with _told_by_its_cause(), self.peewee.atomic():
                     yield
             finally:
                 self.peewee.execute_sql("PRAGMA synchronous = NORMAL")
         else:
-            with self.peewee.atomic():
+            with _told_by_its_cause(), self.peewee.atomic():
                 yield
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
@@ -117,6 +117,20 @@ class Database:
         """Close this thread's connection."""
         if not self.peewee.is_closed():
             self.peewee.close()
+
+
+@contextmanager
+def _told_by_its_cause() -> Iterator[None]:
+    # On a full disk SQLite rolls back by itself; Peewee's own rollback then fails, and its error hides the reason.
+    try:
+        yield
+    except OperationalError as error:
+        cause: BaseException | None = error
+        while cause is not None and (not isinstance(cause, OperationalError) or "cannot rollback" in str(cause)):
+            cause = cause.__context__
+        if cause is None or cause is error:
+            raise
+        raise cause from None
 
 
 @contextmanager
