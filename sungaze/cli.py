@@ -14,13 +14,19 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sungaze import __version__
 from sungaze.config import Settings, load
-from sungaze.errors import UserError
+from sungaze.errors import FolderInUse, UserError
+
+if TYPE_CHECKING:
+    from sungaze.runtime import Runtime
+
+QUICK_S: Final = 1.0
+"""A start that is done within it shows the fleet at once; a longer one first says what it does."""
 
 _ELSEWHERE: Final = {"emulate": "sungaze.emulators.commands:emulate", "world": "sungaze.emulators.commands:world"}
 """Commands that live in their own room, imported only when they are called."""
@@ -95,23 +101,86 @@ def run(settings: Settings, *, window: bool) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
+    if window:
+        _open_window(runtime, settings)
+        return
     runtime.start()
     try:
-        if window:
-            _open_window(runtime, settings)
-        else:
-            click.echo(runtime.link())
-            logging.getLogger("sungaze").info("Open this address; it opens one session. Ctrl-C stops Sungaze.")
-            while not done.wait(1.0):
-                pass
+        click.echo(runtime.link())
+        logging.getLogger("sungaze").info("Open this address; it opens one session. Ctrl-C stops Sungaze.")
+        while not done.wait(1.0):
+            pass
     finally:
         runtime.stop()
 
 
-def _open_window(runtime: Any, settings: Settings) -> None:
-    from sungaze.desktop import open_desktop
+class _Start:
+    """A start of the parts beside the window, which tells meanwhile how far it is."""
 
-    open_desktop(runtime.link(window=True), data_dir=settings.data_dir, demo=settings.demo)
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.done = threading.Event()
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="start")
+        self._thread.start()
+
+    @property
+    def said(self) -> str:
+        """How far it is."""
+        return self._runtime.said
+
+    @property
+    def error(self) -> str:
+        """Why the parts did not start, as a sentence; empty while they may, and once they have."""
+        if self.failure is None or isinstance(self.failure, UserError):
+            return str(self.failure or "")
+        return "Sungaze could not start; its log tells why."
+
+    def _run(self) -> None:
+        try:
+            self._runtime.start()
+            # Its connection is this thread's, which ends here.
+            self._runtime.context.store.close()
+        except BaseException as failure:
+            self.failure = failure
+        self.done.set()
+
+    def finish(self) -> None:
+        """Wait for the end of the start, and raise what it ended in."""
+        self._thread.join()
+        if self.failure is not None:
+            raise self.failure
+
+
+def _open_window(runtime: Runtime, settings: Settings) -> None:
+    """Start the parts and show them; where that takes long, the window comes first and says how far it is."""
+    from sungaze.desktop import WindowUnavailable, library, open_desktop, present_window
+    from sungaze.folder import present
+
+    runtime.present = present_window
+    start = _Start(runtime)
+    try:
+        missing: WindowUnavailable | None = None
+        try:
+            library()  # meanwhile, because it takes as long as the parts do
+        except WindowUnavailable as error:
+            missing = error
+        if start.done.wait(QUICK_S) or missing is not None:
+            start.finish()
+        if missing is not None:
+            raise missing
+        open_desktop(
+            lambda: runtime.link(window=True), data_dir=settings.data_dir, demo=settings.demo,
+            token=runtime.sessions.owner_secret, starting=None if start.done.is_set() else start,
+        )  # fmt: skip
+        start.finish()
+    except FolderInUse:
+        if not present(settings):
+            raise
+        click.echo(f"Sungaze is running on {settings.data_dir} already; its window is in front now.", err=True)
+    finally:
+        start.done.wait()
+        runtime.stop()
 
 
 def _log_to_stderr(level: str) -> None:

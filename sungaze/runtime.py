@@ -67,6 +67,10 @@ class Runtime:
         self.address = ""
         self.context: Context
         self.closing = threading.Event()
+        self.present: Callable[[], bool] = lambda: False
+        """Brings the window to the front; whether there is one."""
+        self.said = "Opening your data."
+        """How far the start is, as a sentence."""
 
     def start(self) -> None:
         """Start every part. Raises UserError with what is wrong, and leaves nothing behind then."""
@@ -83,7 +87,7 @@ class Runtime:
         listener = _listen(settings.host, settings.port)
         self._undo.callback(listener.close)
         port = listener.getsockname()[1]
-        store = Store(settings.database)
+        store = Store(settings.database, self._migrating)
         self._undo.callback(store.close)
         demo = self._start_demo() if settings.demo else None
         events = Events()
@@ -98,7 +102,7 @@ class Runtime:
         self._undo.callback(self.context.close)
         board = Board(store, events, self._now, self.context.listening)
         queue = self._open_queue(board)
-        grants = Grants(settings.return_port, self._now)
+        grants = Grants(settings.return_port, self._now, lambda: self.present())
         self._undo.callback(grants.stop)
         exports = Exports(settings.database, settings.exports, self._now, lambda: events.publish("exports"))
         self._undo.callback(exports.stop)
@@ -112,6 +116,7 @@ class Runtime:
             port=port,
             demo=settings.demo,
             closing=self.closing,
+            present=lambda: self.present(),
         )
         self._serve(parts, listener, settings.host, port)
         if demo is not None:
@@ -127,6 +132,9 @@ class Runtime:
         folder.announce(self.address, self.sessions.owner_secret)
         if demo is not None:
             threading.Thread(target=self._connect_demo, args=(demo,), name="demo", daemon=True).start()
+
+    def _migrating(self, step: int, steps: int) -> None:
+        self.said = f"Bringing your data to this version of Sungaze, step {step} of {steps}. Nothing is lost by it."
 
     def _open_queue(self, board: Board) -> Queue:
         try:

@@ -18,7 +18,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from sungaze import __version__
 from sungaze.api.auth import cookie_name
 from sungaze.api.parts import GivenParts, Parts
-from sungaze.api.shapes import Health, SessionIn, SessionOut
+from sungaze.api.shapes import Health, PresentOut, SessionIn, SessionOut
 
 SETTLE_S: Final = 0.25
 """Events that come within it are told as one."""
@@ -51,6 +51,14 @@ def new_launch_key(parts: GivenParts) -> dict[str, str]:
     return {"key": parts.sessions.launch_key()}
 
 
+@post("/api/window/present", operation_id="presentWindow", status_code=200, sync_to_thread=False)
+def present_window(parts: GivenParts, request: Request[None, None, State]) -> PresentOut:
+    """Bring the desktop window to the front, for a second start on the same folder, by the lock file's secret only."""
+    if not parts.sessions.is_owner(request.headers.get("authorization", "")):
+        raise PermissionDeniedException("Only a second start of Sungaze on this computer may ask this.")
+    return PresentOut(parts.present())
+
+
 @get("/api/events", operation_id="streamEvents", media_type="text/event-stream", sync_to_thread=False)
 def stream_events(parts: GivenParts) -> ServerSentEvent:
     """What changes, as it changes: `sites` and `accounts` with `{"ids": […]}`, `everything` with none, and `beat`."""
@@ -79,4 +87,4 @@ async def _events(parts: Parts) -> AsyncIterator[ServerSentEventMessage]:
         parts.context.events.leave(listener)
 
 
-ROUTES = [get_health, open_session, new_launch_key, stream_events]
+ROUTES = [get_health, open_session, new_launch_key, present_window, stream_events]

@@ -916,6 +916,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/window/present": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** PresentWindow */
+        post: operations["presentWindow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/push/cps/{account_id}": {
         parameters: {
             query?: never;
@@ -1648,6 +1665,10 @@ export interface components {
         PositionsPatch: {
             items: components["schemas"]["PlacedIn"][];
         };
+        /** PresentOut */
+        PresentOut: {
+            window: boolean;
+        };
         /** ProbeOut */
         ProbeOut: {
             advice: string;
@@ -1755,6 +1776,8 @@ export interface components {
             columns?: string[];
             /** @default need */
             group: string;
+            /** @default true */
+            notify: boolean;
             /** @default celsius */
             temperature: string;
             /** @default system */
@@ -1768,6 +1791,7 @@ export interface components {
         SettingsPatch: {
             columns?: string[];
             group?: string;
+            notify?: boolean;
             temperature?: string;
             theme?: string;
             time?: string;
@@ -4237,6 +4261,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["VendorList"];
+                };
+            };
+        };
+    };
+    presentWindow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresentOut"];
                 };
             };
         };
