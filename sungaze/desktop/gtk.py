@@ -97,6 +97,7 @@ class Side:
         folder: Path,
         link: Callable[[], str],
         dark: bool,
+        own_page: bool,
         is_closing: Callable[[], bool],
     ) -> None:
         self._view = view
@@ -107,7 +108,7 @@ class Side:
         self._link = link
         self._dark = dark
         self._is_closing = is_closing
-        self._own_page = False
+        self._own_page = own_page
         """Whether a page of pages.py is on its way into the window."""
         self._committed: str | None = None
         self._last: str | None = None
@@ -257,6 +258,8 @@ class Side:
         self._window.resize(state.width, state.height)
         if state.x is not None and state.y is not None and self._placed:
             self._window.move(state.x, state.y)
+            # Until it is shown it has no shadow yet that its place is counted without, and would creep at each start.
+            self._window.connect("map-event", self._on_shown, state.x, state.y)
         else:
             self._window.set_position(Gtk.WindowPosition.CENTER)
         if state.maximised:
@@ -265,6 +268,12 @@ class Side:
         self._window.connect("configure-event", self._on_change)
         self._window.connect("window-state-event", self._on_change)
         self._window.connect("destroy", self._on_destroy)
+
+    def _on_shown(self, window: Any, _: Any, x: int, y: int) -> bool:
+        window.disconnect_by_func(self._on_shown)
+        if tuple(window.get_position()) != (x, y):
+            window.move(x, y)
+        return False
 
     def _on_change(self, *_: Any) -> bool:
         if not self._keeping:

@@ -102,7 +102,9 @@ def open_window(
         raise WindowUnavailable("The window could not be made.", _HEADLESS)
     window.expose(*bridge.functions())
     if linux:
-        window.events.before_show += functools.partial(_prepare_gtk, window, bridge, folder, link, dark)
+        window.events.before_show += functools.partial(
+            _prepare_gtk, window, bridge, folder, link, dark, starting is not None
+        )
     else:
         from sungaze.desktop.elsewhere import prepare
 
@@ -199,7 +201,9 @@ def _leave(bridge: Bridge) -> None:
         _side.close()
 
 
-def _prepare_gtk(window: webview.Window, bridge: Bridge, folder: Path, link: Callable[[], str], dark: bool) -> None:
+def _prepare_gtk(
+    window: webview.Window, bridge: Bridge, folder: Path, link: Callable[[], str], dark: bool, own_page: bool
+) -> None:
     """Teach the window its manners; called on the main thread before anything is loaded."""
     global _side
     from webview.platforms.gtk import BrowserView
@@ -207,7 +211,7 @@ def _prepare_gtk(window: webview.Window, bridge: Bridge, folder: Path, link: Cal
     from sungaze.desktop.gtk import Side
 
     view = BrowserView.instances[window.uid]
-    _side = Side(view, bridge, folder=folder, link=link, dark=dark, is_closing=_closing.is_set)
+    _side = Side(view, bridge, folder=folder, link=link, dark=dark, own_page=own_page, is_closing=_closing.is_set)
     if _closing.is_set():
         view.pywebview_window.gui.destroy_window(window.uid)
 

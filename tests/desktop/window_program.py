@@ -60,7 +60,8 @@ def measure(_: str) -> None:
     state = shown.get_window().get_state()
     words = [name for name in ("maximized", "fullscreen") if name in state.value_nicks]
     zoom = round(view().webview.get_zoom_level(), 3)
-    say(f"measured {shown.get_size()} {tuple(shown.get_position())} {zoom} {words} {shown.get_title()}")
+    size, place = tuple(shown.get_size()), tuple(shown.get_position())
+    say(f"measured {size} {place} {zoom} {words} {shown.is_active()} {shown.get_title()}")
 
 
 def resize(size: str) -> None:
@@ -100,6 +101,19 @@ def answer(path: str) -> None:
     GLib.timeout_add(20, reply)
 
 
+def cover(_: str) -> None:
+    """Put another window in front, which takes the keyboard."""
+    import gi
+
+    gi.require_version("GdkX11", "3.0")
+    from gi.repository import GdkX11, Gtk
+
+    other = Gtk.Window(title="another")
+    other.show_all()
+    other.present_with_time(GdkX11.x11_get_server_time(other.get_window()))
+    say("covered")
+
+
 def dialogs(_: str) -> None:
     """Tell how many file dialogs are open."""
     from gi.repository import Gtk
@@ -110,7 +124,7 @@ def dialogs(_: str) -> None:
 
 COMMANDS = {
     "shot": screenshot, "click": click, "key": key, "measure": measure, "resize": resize, "answer": answer,
-    "dialogs": dialogs, "maximise": lambda _: view().window.maximize(),
+    "dialogs": dialogs, "cover": cover, "act": lambda name: view().window.lookup_action(name).activate(None),
 }  # fmt: skip
 
 
