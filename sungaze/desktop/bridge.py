@@ -342,9 +342,8 @@ def _detail(answer: httpx.Response) -> str:
         detail = told.get("detail") if isinstance(told, dict) else None
     except msgspec.MsgspecError:
         detail = None
-    return (
-        detail if isinstance(detail, str) and detail else f"Sungaze answered {answer.status_code}; nothing was saved."
-    )
+    said = detail if isinstance(detail, str) else ""
+    return said or f"Sungaze answered {answer.status_code}. Nothing was saved."
 
 
 def _proposed(disposition: str) -> str:

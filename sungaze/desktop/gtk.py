@@ -57,6 +57,7 @@ KEYS: Final = {
     "zoom-normal": ("<Primary>0", "<Primary>KP_0"),
     "full-screen": ("F11",),
     "about": (),
+    "menu": ("F10",),
     "quit": ("<Primary>q", "<Primary>w"),
 }
 MENU: Final = (
@@ -322,6 +323,7 @@ class Side:
             "zoom-normal": lambda: self._zoom(0),
             "full-screen": self._view.toggle_fullscreen,
             "about": self._about,
+            "menu": lambda: self._menu_button.clicked(),
             "quit": self._view.close_window,
         }
         application = self._window.get_application()
@@ -336,10 +338,11 @@ class Side:
             for label, name in items:
                 section.append(label, f"win.{name}")
             menu.append_section(None, section)
-        button = Gtk.MenuButton(
+        button = self._menu_button = Gtk.MenuButton(
             image=Gtk.Image.new_from_icon_name("open-menu-symbolic", Gtk.IconSize.BUTTON), menu_model=menu,
-            use_popover=True, tooltip_text="Menu", focus_on_click=False,
+            use_popover=False, relief=Gtk.ReliefStyle.NONE, tooltip_text="Menu", focus_on_click=False,
         )  # fmt: skip
+        button.get_popup().props.halign = Gtk.Align.END
         button.get_accessible().set_name("Menu")
         header = self._header = Gtk.HeaderBar(
             title=self._window.get_title(), show_close_button=True, has_subtitle=False

@@ -6,6 +6,7 @@ these functions raises: what cannot be done is answered with False.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import subprocess
@@ -141,10 +142,7 @@ def is_dark(*, system: str = sys.platform, run: Run = runs) -> bool | None:
     if system == "darwin":
         return bool(run(["sh", "-c", 'test "$(defaults read -g AppleInterfaceStyle)" = Dark']))
     if system == "win32":
-        # `reg query` ends with 1 where nothing matches, so the search is for the value that means dark.
-        key = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Themes\Personalize"
-        query = ["reg", "query", key, "/v", "AppsUseLightTheme", "/t", "REG_DWORD"]
-        return bool(run(["cmd", "/d", "/c", f'{subprocess.list2cmdline(query)} | find "0x0"']))
+        return _windows_is_dark()
     bus = session_bus()
     if bus is None:
         return None
@@ -159,6 +157,16 @@ def is_dark(*, system: str = sys.platform, run: Run = runs) -> bool | None:
     except GLib.Error:
         return None
     return {1: True, 2: False}.get(told)
+
+
+def _windows_is_dark() -> bool | None:
+    registry = importlib.import_module("winreg")
+    path = r"Software\Microsoft\Windows\CurrentVersion\Themes\Personalize"
+    try:
+        with registry.OpenKey(registry.HKEY_CURRENT_USER, path) as key:
+            return bool(registry.QueryValueEx(key, "AppsUseLightTheme")[0] == 0)
+    except OSError:
+        return None
 
 
 def session_bus() -> Any:
