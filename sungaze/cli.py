@@ -22,12 +22,16 @@ import click
 from sungaze import __version__
 from sungaze.config import Settings, load
 from sungaze.errors import FolderInUse, UserError, VendorError
-from sungaze.logs import hold_back, log_to_files, log_to_stderr
+from sungaze.logs import LogFile, hold_back, log_to_files, log_to_stderr
 
 if TYPE_CHECKING:
     from sungaze.remote import Desk
     from sungaze.runtime import Runtime
 
+log = logging.getLogger("sungaze")
+
+QUICK_S: Final = 1.0
+"""A start that is done within it shows the fleet at once; a longer one first says what it does."""
 MENDABLE: Final = 2
 RUNS_ALREADY: Final = 3
 _ELSEWHERE: Final = {"emulate": "sungaze.emulators.commands:emulate", "world": "sungaze.emulators.commands:world"}
@@ -122,30 +126,101 @@ def run(runtime: Runtime | Desk, settings: Settings, *, window: bool, print_url:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
-    early = hold_back()
-    runtime.start()
-    # Only now: what ends at its start, because another one runs there, must not write into that one's log.
-    files = log_to_files(early, settings.logs)
-    logging.getLogger("sungaze").info("Sungaze %s runs at %s", __version__, runtime.address)
+    start = _Start(runtime, settings)
     try:
         if window:
-            _open_window(runtime, settings)
-        else:
-            click.echo(runtime.address if print_url else runtime.link())
-            opens = "it asks for the token" if print_url else "it opens one session"
-            logging.getLogger("sungaze").info("Open this address; %s. Ctrl-C stops Sungaze.", opens)
-            while not done.wait(1.0):
-                pass
+            _open_window(runtime, settings, start)
+            return
+        start.finish()
+        click.echo(runtime.address if print_url else runtime.link())
+        opens = "it asks for the token" if print_url else "it opens one session"
+        log.info("Open this address; %s. Ctrl-C stops Sungaze.", opens)
+        while not done.wait(1.0):
+            pass
     finally:
-        runtime.stop()
-        logging.getLogger().removeHandler(files)
-        files.close()
+        start.undo()
 
 
-def _open_window(runtime: Any, settings: Settings) -> None:
-    from sungaze.desktop import open_desktop
+class _Start:
+    """A start of the parts by a thread of its own, which tells meanwhile how far it is."""
 
-    open_desktop(runtime.link(window=True), data_dir=settings.data_dir, demo=settings.demo)
+    def __init__(self, runtime: Runtime | Desk, settings: Settings) -> None:
+        self._runtime = runtime
+        self._settings = settings
+        self._early = hold_back()
+        self._files: LogFile | None = None
+        self.done = threading.Event()
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="start")
+        self._thread.start()
+
+    @property
+    def said(self) -> str:
+        """How far it is."""
+        return self._runtime.said
+
+    @property
+    def error(self) -> str:
+        """Why the parts did not start, as a sentence; empty while they may, and once they have."""
+        if self.failure is None or isinstance(self.failure, UserError):
+            return str(self.failure or "")
+        return "Sungaze could not start; its log tells why."
+
+    def _run(self) -> None:
+        try:
+            self._runtime.start()
+            # Only now: what ends at its start, because another one runs there, must not write into that one's log.
+            self._files = log_to_files(self._early, self._settings.logs)
+            log.info("Sungaze %s runs at %s", __version__, self._runtime.address)
+        except BaseException as failure:
+            self.failure = failure
+        self.done.set()
+
+    def finish(self) -> None:
+        """Wait for the end of the start, and raise what it ended in."""
+        self._thread.join()
+        if self.failure is not None:
+            raise self.failure
+
+    def undo(self) -> None:
+        """Stop the parts, once they have started or failed to."""
+        self._thread.join()
+        self._runtime.stop()
+        if self._files is not None:
+            logging.getLogger().removeHandler(self._files)
+            self._files.close()
+
+
+def _open_window(runtime: Runtime | Desk, settings: Settings, start: _Start) -> None:
+    """Show the parts in a window; where their start takes long, the window comes first and says how far it is."""
+    from sungaze.desktop import SecretStoreState, WindowUnavailable, library, open_desktop, present_window
+    from sungaze.folder import present
+
+    def secret_store() -> SecretStoreState:
+        standing = runtime.secrets()
+        return {"kind": standing.kind, "said": standing.words}
+
+    runtime.present = present_window
+    try:
+        missing: WindowUnavailable | None = None
+        try:
+            library()  # meanwhile, because it takes as long as the parts do
+        except WindowUnavailable as error:
+            missing = error
+        if start.done.wait(QUICK_S) or missing is not None:
+            start.finish()
+        if missing is not None:
+            raise missing
+        open_desktop(
+            lambda: runtime.link(window=True), data_dir=settings.data_dir, demo=settings.demo,
+            token=runtime.sessions.owner_secret, starting=None if start.done.is_set() else start,
+            secret_store=secret_store,
+        )  # fmt: skip
+        start.finish()
+    except FolderInUse:
+        if not present(settings):
+            raise
+        click.echo(f"Sungaze is running on {settings.data_dir} already; its window is in front now.", err=True)
 
 
 def _settings(ctx: click.Context, data_dir: Path | None) -> Settings:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+import time
 from pathlib import Path
 from typing import IO, Final
 
@@ -19,6 +20,8 @@ if sys.platform != "win32":
     import fcntl
 
 DEMO_MARK: Final = "demo"
+PATIENCE_S: Final = 15.0
+"""How long a second start waits for a first one that has no address yet."""
 
 
 class Owner(msgspec.Struct):
@@ -109,6 +112,26 @@ def running(settings: Settings) -> Owner | None:
         return msgspec.json.decode(settings.lock.read_bytes(), type=Owner)
     except (OSError, msgspec.DecodeError, msgspec.ValidationError):
         return None
+
+
+def present(settings: Settings, patience_s: float = PATIENCE_S) -> bool:
+    """Whether the process that owns a folder has a window, which is in front now.
+
+    One that is just starting is waited for.
+    """
+    deadline = time.monotonic() + patience_s
+    while (owner := running(settings)) is not None and not owner.address and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if owner is None or not owner.address:
+        return False
+    try:
+        answer = httpx.post(
+            f"{owner.address}/api/window/present", headers={"Authorization": f"Bearer {owner.secret}"}, timeout=5,
+            trust_env=False,
+        )  # fmt: skip
+        return answer.status_code == 200 and answer.json()["window"] is True
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+        return False
 
 
 def _in_use(settings: Settings) -> FolderInUse:

@@ -29,13 +29,13 @@ from sungaze import __version__
 from sungaze.api.app import pages_routes
 from sungaze.api.auth import Guard, Sessions, cookie_name
 from sungaze.api.problems import HANDLERS, MEDIA_TYPE, problem
-from sungaze.api.shapes import Health, ServerOut, SessionIn, SessionOut, TokenIn
-from sungaze.api.system import exchange_key
+from sungaze.api.shapes import Health, PresentOut, ServerOut, SessionIn, SessionOut, TokenIn
+from sungaze.api.system import exchange_key, present_for
 from sungaze.config import LOOPBACK, Settings
 from sungaze.errors import ConfigError, Unavailable
 from sungaze.folder import Folder
 from sungaze.serving import address_of, listen, pages_folder, serve
-from sungaze.vault import open_vault
+from sungaze.vault import SecretStore, open_vault
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +123,10 @@ class Desk:
         self.sessions = Sessions()
         self.address = ""
         self.closing = threading.Event()
+        self.present: Callable[[], bool] = lambda: False
+        """Brings the window to the front; whether there is one."""
+        self.said = f"Asking the server at {server}."
+        """How far the start is, as a sentence."""
         self._now = now
         self._undo = contextlib.ExitStack()
         self._vault = open_vault(settings)
@@ -164,6 +168,10 @@ class Desk:
         self._undo.callback(serve(Guard(app, self.sessions, host=self.settings.host, port=port), listener))
         self.address = address_of(self.settings.host, port)
         folder.announce(self.address, self.sessions.owner_secret)
+
+    def secrets(self) -> SecretStore:
+        """Where the server's token is kept."""
+        return self._vault.standing()
 
     def link(self, *, window: bool = False) -> str:
         """An address that opens one session."""
@@ -212,6 +220,10 @@ class Desk:
         def new_link() -> dict[str, str]:
             return {"key": self.sessions.launch_key()}
 
+        @post("/api/window/present", status_code=200, sync_to_thread=False)
+        def present(request: Request[None, None, State]) -> PresentOut:
+            return present_for(self.sessions, request, self.present)
+
         @post("/api/server/token", status_code=200)
         async def token(data: JSONBody[TokenIn]) -> ServerOut:
             return await self._take_token(data.token)
@@ -220,7 +232,7 @@ class Desk:
         async def forward(request: Request[Any, Any, Any]) -> Response[Any]:
             return await self._forward(request)
 
-        return [health, session, new_link, token, forward]
+        return [health, session, new_link, present, token, forward]
 
     def _told(self) -> ServerOut:
         newest = max((held.at for held in self._held.values()), default=None)

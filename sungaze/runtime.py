@@ -30,7 +30,7 @@ from sungaze.jobs.subscriptions import Subscriptions
 from sungaze.reports.exports import Exports
 from sungaze.serving import address_of, listen, pages_folder, serve
 from sungaze.store import Store
-from sungaze.vault import open_vault
+from sungaze.vault import SecretStore, open_vault
 
 if TYPE_CHECKING:
     from sungaze.demo import Demo
@@ -58,11 +58,17 @@ class Runtime:
         self.address = ""
         self.context: Context
         self.closing = threading.Event()
+        self.present: Callable[[], bool] = lambda: False
+        """Brings the window to the front; whether there is one."""
+        self.said = "Opening your data."
+        """How far the start is, as a sentence."""
 
     def start(self) -> None:
         """Start every part. Raises UserError with what is wrong, and leaves nothing behind then."""
         try:
             self._start()
+            # The connection is this thread's, which may end now.
+            self.context.store.close()
         except BaseException:
             self.stop()
             raise
@@ -77,7 +83,7 @@ class Runtime:
         listener = listen(settings.host, settings.port)
         self._undo.callback(listener.close)
         port = listener.getsockname()[1]
-        store = Store(settings.database)
+        store = Store(settings.database, self._migrating)
         self._undo.callback(store.close)
         demo = self._start_demo() if settings.demo else None
         events = Events()
@@ -96,7 +102,7 @@ class Runtime:
         self._undo.callback(self.context.close)
         board = Board(store, events, self._now, self.context.listening)
         queue = self._open_queue(board)
-        grants = Grants(settings.return_port, self._now)
+        grants = Grants(settings.return_port, self._now, lambda: self.present())
         self._undo.callback(grants.stop)
         exports = Exports(settings.database, settings.exports, self._now, lambda: events.publish("exports"))
         self._undo.callback(exports.stop)
@@ -111,6 +117,7 @@ class Runtime:
             port=port,
             demo=settings.demo,
             closing=self.closing,
+            present=lambda: self.present(),
         )
         app = Guard(create_app(parts, pages_folder()), self.sessions, host=settings.host, port=port)
         self._undo.callback(serve(app, listener))
@@ -127,6 +134,9 @@ class Runtime:
         folder.announce(self.address, self.sessions.owner_secret)
         if demo is not None:
             threading.Thread(target=self._connect_demo, args=(demo,), name="demo", daemon=True).start()
+
+    def _migrating(self, step: int, steps: int) -> None:
+        self.said = f"Bringing your data to this version of Sungaze, step {step} of {steps}. Nothing is lost by it."
 
     def _open_queue(self, board: Board) -> Queue:
         try:
@@ -158,6 +168,10 @@ class Runtime:
             log.exception("the demo could not be connected whole")
         finally:
             self.context.store.close()
+
+    def secrets(self) -> SecretStore:
+        """Where this folder's credentials are kept."""
+        return self.context.vault.standing()
 
     def link(self, *, window: bool = False) -> str:
         """An address that opens one session."""

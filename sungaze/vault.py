@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -20,6 +20,7 @@ from sungaze.config import Settings, vendor_credentials
 from sungaze.errors import ConfigError, Unavailable
 from sungaze.keychain import Keychain, KeychainUnavailable
 
+Place = Literal["keyring", "file", "both"]
 Content = dict[str, dict[str, dict[str, str]]]
 PARTS: Final = ("credentials", "session")
 HELD: Final = "keyring"
@@ -32,7 +33,7 @@ RETRY_S: Final = 300.0
 class SecretStore(msgspec.Struct, frozen=True):
     """Where secrets are: `kind` is keyring, file or both; accounts in either; and a sentence for a person."""
 
-    kind: str
+    kind: Place
     in_keyring: int
     in_file: int
     words: str
@@ -295,7 +296,9 @@ def secret_store(*, in_keyring: int, in_file: int, keyring: str | None, trouble:
         words += f", those of {_accounts(in_keyring)} in the keyring." if in_keyring else "."
         if keyring is not None and trouble:
             words += f" {keyring[0].upper()}{keyring[1:]} cannot be used: {trouble}."
-    kind = "keyring" if in_keyring and not in_file else "both" if in_keyring else "file"
+    kind: Literal["keyring", "file", "both"] = (
+        "keyring" if in_keyring and not in_file else "both" if in_keyring else "file"
+    )
     if not in_keyring + in_file:
         kind = "file" if keyring is None or trouble else "keyring"
     return SecretStore(kind, in_keyring, in_file, words)

@@ -16,7 +16,7 @@ import pytest
 
 from sungaze.config import Settings
 from sungaze.errors import ConfigError, FolderInUse, StoreError
-from sungaze.folder import DEMO_MARK, Folder, running
+from sungaze.folder import DEMO_MARK, Folder, present, running
 
 
 @pytest.fixture
@@ -132,6 +132,37 @@ def test_another_process_is_told_where_the_owner_runs(settings: Settings) -> Non
     assert "Open it at http://127.0.0.1:9" in tried.stdout
     assert running(settings) is not None
     folder.release()
+
+
+def test_a_second_start_waits_for_a_first_one_that_has_no_address_yet_and_presents_it(settings: Settings) -> None:
+    running_one = Running(200, json.dumps({"window": True}))
+    folder = Folder(settings)
+    later = threading.Timer(0.3, folder.announce, (running_one.address, "owner-secret"))
+    later.start()
+    assert present(settings)
+    assert running_one.asked == [("/api/window/present", "Bearer owner-secret")]
+    later.join()
+    folder.release()
+    running_one.stop()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, '{"window": false}'), (403, "{}"), (200, "[]"), (200, "<html>"), (500, "")]
+)
+def test_an_owner_without_a_window_is_not_taken_for_presented(settings: Settings, status: int, body: str) -> None:
+    running_one = Running(status, body)
+    folder = Folder(settings)
+    folder.announce(running_one.address, "owner-secret")
+    assert not present(settings)
+    folder.release()
+    running_one.stop()
+
+
+def test_an_owner_that_never_tells_its_address_is_not_waited_for_for_ever(settings: Settings) -> None:
+    folder = Folder(settings)
+    assert not present(settings, patience_s=0.2)
+    folder.release()
+    assert not present(settings)
 
 
 def test_an_owner_that_answers_gives_a_link_of_its_own(settings: Settings) -> None:

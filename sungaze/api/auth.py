@@ -74,10 +74,16 @@ class Sessions:
 
     def bearer_ok(self, header: str) -> bool:
         """Whether an Authorization header carries the user's token or the lock file's secret."""
-        scheme, _, given = header.partition(" ")
-        if scheme.lower() != "bearer" or not given.isascii():
-            return False
-        return any(hmac.compare_digest(given.strip(), good) for good in (self._token, self.owner_secret) if good)
+        return any(_is_bearer(header, good) for good in (self._token, self.owner_secret) if good)
+
+    def is_owner(self, header: str) -> bool:
+        """Whether an Authorization header carries the lock file's secret."""
+        return _is_bearer(header, self.owner_secret)
+
+
+def _is_bearer(header: str, good: str) -> bool:
+    scheme, _, given = header.partition(" ")
+    return scheme.lower() == "bearer" and given.isascii() and hmac.compare_digest(given.strip(), good)
 
 
 def cookie_name(port: int) -> str:

@@ -31,6 +31,8 @@ class Parts:
     port: int
     demo: bool
     closing: threading.Event
+    present: Callable[[], bool]
+    """Brings the desktop window to the front; whether there is one."""
 
 
 GivenParts = NamedDependency[SkipValidation[Parts]]

@@ -115,6 +115,12 @@ class SessionIn(msgspec.Struct, forbid_unknown_fields=True):
     key: str
 
 
+class PresentOut(msgspec.Struct):
+    """Whether there is a window, which is in front now."""
+
+    window: bool
+
+
 class SessionOut(msgspec.Struct):
     """Answer to a good key. `reload` asks the page to load itself once more (the window's own session)."""
 
@@ -1097,7 +1103,10 @@ class DeletedOut(msgspec.Struct):
 
 
 class SettingsOut(msgspec.Struct):
-    """How the pages are to look. `time`: site, local or utc; `units`: auto or kilo; `columns` of the fleet's list."""
+    """How the pages are to look. `time`: site, local or utc; `units`: auto or kilo; `columns` of the fleet's list.
+
+    `notify`: whether the desktop window tells of a new alarm while nobody looks at it.
+    """
 
     theme: str = "system"
     time: str = "site"
@@ -1107,6 +1116,7 @@ class SettingsOut(msgspec.Struct):
     columns: list[str] = msgspec.field(
         default_factory=lambda: ["vendor", "spark", "power", "today", "yesterday", "age"]
     )
+    notify: bool = True
 
 
 class SettingsPatch(msgspec.Struct, forbid_unknown_fields=True):
@@ -1118,6 +1128,7 @@ class SettingsPatch(msgspec.Struct, forbid_unknown_fields=True):
     temperature: str | msgspec.UnsetType = msgspec.UNSET
     group: str | msgspec.UnsetType = msgspec.UNSET
     columns: list[str] | msgspec.UnsetType = msgspec.UNSET
+    notify: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class PackageOut(msgspec.Struct):

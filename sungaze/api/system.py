@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import msgspec
@@ -18,7 +18,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from sungaze import __version__, clock
 from sungaze.api.auth import Sessions, cookie_name
 from sungaze.api.parts import GivenParts, Parts
-from sungaze.api.shapes import Health, ServerOut, SessionIn, SessionOut, TokenIn
+from sungaze.api.shapes import Health, PresentOut, ServerOut, SessionIn, SessionOut, TokenIn
 
 SETTLE_S: Final = 0.25
 """Events that come within it are told as one."""
@@ -63,6 +63,19 @@ def give_server_token(data: JSONBody[TokenIn]) -> ServerOut:
     raise NotFoundException("This is no window on a server elsewhere, so it needs no token. Nothing was changed.")
 
 
+@post("/api/window/present", operation_id="presentWindow", status_code=200, sync_to_thread=False)
+def present_window(parts: GivenParts, request: Request[None, None, State]) -> PresentOut:
+    """Bring the desktop window to the front, for a second start on the same folder, by the lock file's secret only."""
+    return present_for(parts.sessions, request, parts.present)
+
+
+def present_for(sessions: Sessions, request: Request[None, None, State], present: Callable[[], bool]) -> PresentOut:
+    """Whether there is a window, which is in front now. Raises PermissionDeniedException."""
+    if not sessions.is_owner(request.headers.get("authorization", "")):
+        raise PermissionDeniedException("Only a second start of Sungaze on this computer may ask this.")
+    return PresentOut(present())
+
+
 @get("/api/events", operation_id="streamEvents", media_type="text/event-stream", sync_to_thread=False)
 def stream_events(parts: GivenParts) -> ServerSentEvent:
     """What changes, as it changes: `sites` and `accounts` with `{"ids": […]}`, `everything` with none, and `beat`."""
@@ -91,4 +104,4 @@ async def _events(parts: Parts) -> AsyncIterator[ServerSentEventMessage]:
         parts.context.events.leave(listener)
 
 
-ROUTES = [get_health, open_session, new_launch_key, give_server_token, stream_events]
+ROUTES = [get_health, open_session, new_launch_key, present_window, give_server_token, stream_events]

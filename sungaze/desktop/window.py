@@ -1,7 +1,7 @@
 """The window: pywebview's loop on the main thread, GTK and WebKitGTK on Linux.
 
 One window a process. The page comes from our own server and from nowhere else: any other address goes to the
-user's browser.
+user's browser. While there is no server yet, a sentence of our own stands in the window.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sungaze.desktop.bridge import Bridge, origin_of
+from sungaze.desktop.bridge import Bridge
+from sungaze.desktop.pages import DARK, LIGHT, page_of
+from sungaze.desktop.state import MIN_HEIGHT, MIN_WIDTH, fitted, read_state
+from sungaze.desktop.system import is_dark
 from sungaze.errors import UserError
 
 if TYPE_CHECKING:
     import webview
 
+    from sungaze.desktop.gtk import Side
+
 log = logging.getLogger(__name__)
 
-WIDTH: Final = 1280
-HEIGHT: Final = 800
-MIN_SIZE: Final = (360, 480)
-GROUND: Final = "#f6f7f9"
-"""Seen until the page has painted; the token of the light theme."""
+LOOK_S: Final = 0.1
+"""How often a start that takes long is asked how far it is."""
 
 _closing = threading.Event()
 _window: webview.Window | None = None
+_side: Side | None = None
 
 
 class WindowUnavailable(UserError):
@@ -41,50 +45,86 @@ class WindowUnavailable(UserError):
         self.advice = advice
 
 
+class Starting(Protocol):
+    """A server on its way: `said` is how far it is, `error` why it will not come, `done` that either is so."""
+
+    @property
+    def done(self) -> threading.Event:
+        """Set once there is an address to open, or an error."""
+
+    @property
+    def said(self) -> str:
+        """How far it is, as a sentence."""
+
+    @property
+    def error(self) -> str:
+        """Why there is none, as a sentence; empty while it is on its way or there."""
+
+
 _HEADLESS: Final = "Start `sungaze --server` and open the address that it prints in a browser."
 _INSTALL: Final = "`make setup` installs it; or start `sungaze --server` and open the address in a browser."
 
 
 def open_window(
-    url: str,
+    link: Callable[[], str],
     *,
     title: str,
     bridge: Bridge,
+    folder: Path,
+    starting: Starting | None = None,
     on_closed: Callable[[], None] | None = None,
     ready: threading.Event | None = None,
 ) -> None:
     """Show the page until the window is closed; on the main thread only.
 
-    `ready` is set once the page is loaded. Returns at once when `close_window` was called before.
+    `link` gives an address that opens one session, at the start and again after a crash of the web view. `folder` is
+    where the window's size and place are kept. With `starting` the window says how far the server is, and asks for a
+    link once it is there. `ready` is set once a page is loaded. Returns at once when `close_window` was called before.
     Raises WindowUnavailable.
     """
-    global _window
-    webview = _library()
+    global _window, _side
+    webview = library()
     if _closing.is_set():
         if on_closed is not None:
             on_closed()
         return
+    linux = sys.platform == "linux"
+    dark = _dark()
+    first: dict[str, Any] = {"html": page_of(starting.said, dark=dark, waiting=True)} if starting else {"url": link()}
+    if not starting:
+        bridge.bind(first["url"])
+    state = fitted(read_state(folder), [] if linux else _screens(webview))
     window = webview.create_window(
-        title, url, width=WIDTH, height=HEIGHT, min_size=MIN_SIZE, background_color=GROUND,
-        text_select=True, zoomable=True,
+        title, **first, width=state.width, height=state.height, x=state.x, y=state.y, maximized=state.maximised,
+        min_size=(MIN_WIDTH, MIN_HEIGHT), background_color=DARK if dark else LIGHT, text_select=True, zoomable=True,
     )  # fmt: skip
     if window is None:
         raise WindowUnavailable("The window could not be made.", _HEADLESS)
-    # Two names and no object: pywebview would follow dots from an object into anything that hangs on it.
-    window.expose(_as_function(bridge.open_external), _as_function(bridge.app_info))
-    bridge.current_url = window.get_current_url
-    if sys.platform == "linux":
-        window.events.before_show += functools.partial(_prepare_gtk, window, bridge)
+    window.expose(*bridge.functions())
+    if linux:
+        window.events.before_show += functools.partial(
+            _prepare_gtk, window, bridge, folder, link, dark, starting is not None
+        )
+    else:
+        from sungaze.desktop.elsewhere import prepare
+
+        prepare(webview, window, bridge, folder)
+    window.events.closing += functools.partial(_leave, bridge)
     if ready is not None:
         window.events.loaded += ready.set
     _window = window
+    if starting:
+        threading.Thread(target=_follow, args=(starting, link, bridge, dark), name="opening", daemon=True).start()
     try:
         # Cookies and local storage live as long as the window: the port, and with it the origin, changes.
-        webview.start(gui="gtk" if sys.platform == "linux" else None, private_mode=True, debug=False)
+        webview.start(gui="gtk" if linux else None, private_mode=True, debug=False)
     except webview.WebViewException as error:
         raise WindowUnavailable(f"The window could not be opened ({error}).", _HEADLESS) from None
     finally:
-        _window = None
+        _closing.set()
+        _window = _side = None
+        if not bridge.close():
+            log.info("Something that the page had asked for was still being done; it was left.")
         if on_closed is not None:
             on_closed()
 
@@ -99,101 +139,103 @@ def close_window() -> None:
         gui.destroy_window(_window.uid)
 
 
-def present_window() -> None:
-    """Bring the window to the front, if there is one; from any thread."""
-    if _window is not None and not _closing.is_set():
+def present_window() -> bool:
+    """Bring the window to the front, from any thread; whether there is one, or one is on its way."""
+    if _closing.is_set():
+        return False
+    if _side is not None:
+        _side.later(_side.present)
+    elif _window is not None and sys.platform != "linux":
         _window.restore()
+    return True
 
 
-def _library() -> Any:
-    """The `webview` module, once it is sure that a window can be opened."""
-    if sys.platform == "linux":
-        if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise WindowUnavailable("There is no display here.", _HEADLESS)
-        try:
-            import gi
-
-            gi.require_version("Gdk", "3.0")
-            gi.require_version("Gtk", "3.0")
-            gi.require_version("WebKit2", "4.1")
-            from gi.repository import Gdk, WebKit2  # noqa: F401 - whether it is there
-        except (ImportError, ValueError):
-            raise WindowUnavailable(
-                "The window's library (GTK 3 and WebKitGTK 4.1) is not installed.", _INSTALL
-            ) from None
-        if Gdk.Display.get_default() is None:
-            raise WindowUnavailable("The display cannot be reached.", _HEADLESS)
+def library() -> Any:
+    """The `webview` module, once it is sure that a window can be opened. Raises WindowUnavailable."""
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise WindowUnavailable("There is no display here.", _HEADLESS)
     try:
         import webview
         import webview.util
     except ImportError:
         raise WindowUnavailable("The window's library (pywebview) is not installed.", _INSTALL) from None
+    if sys.platform == "linux":
+        try:
+            from sungaze.desktop import gtk
+        except (ImportError, ValueError):
+            raise WindowUnavailable(
+                "The window's library (GTK 3 and WebKitGTK 4.1) is not installed.", _INSTALL
+            ) from None
+        if not gtk.has_display():
+            raise WindowUnavailable("The display cannot be reached.", _HEADLESS)
     # It prints by a handler of its own; ours is enough.
     logging.getLogger("pywebview").handlers.clear()
     # A thread that hands an answer to a page which is gone waits for ever, and would keep the process alive.
     vars(webview.util)["Thread"] = functools.partial(threading.Thread, daemon=True)
     webview.settings["ALLOW_FILE_URLS"] = False
-    webview.settings["SHOW_DEFAULT_MENUS"] = False
+    # On macOS copying and pasting by the keys comes with the menu.
+    webview.settings["SHOW_DEFAULT_MENUS"] = sys.platform == "darwin"
     return webview
 
 
-def _as_function(method: Callable[..., Any]) -> Callable[..., Any]:
-    """pywebview reads a function's parameters for the page, and takes a method's `self` for one."""
+def _dark() -> bool:
+    told = is_dark()
+    if sys.platform == "linux":
+        from sungaze.desktop.gtk import prefers_dark, use_theme
 
-    def asked(*arguments: Any) -> Any:
-        return method(*arguments)
-
-    asked.__name__ = method.__name__
-    return asked
+        told = prefers_dark() if told is None else told
+        use_theme(told)
+    return bool(told)
 
 
-def _prepare_gtk(window: webview.Window, bridge: Bridge) -> None:
-    """Bind the page to our origin; called on the main thread before anything is loaded."""
-    from gi.repository import WebKit2
+def _screens(webview: Any) -> list[Any]:
+    from sungaze.desktop.state import Screen
+
+    return [Screen(screen.x, screen.y, screen.width, screen.height) for screen in webview.screens]
+
+
+def _leave(bridge: Bridge) -> None:
+    """The window is about to close: from here on nothing is asked of the page, and it gets no answers."""
+    _closing.set()
+    if _side is not None:
+        _side.close()
+
+
+def _prepare_gtk(
+    window: webview.Window, bridge: Bridge, folder: Path, link: Callable[[], str], dark: bool, own_page: bool
+) -> None:
+    """Teach the window its manners; called on the main thread before anything is loaded."""
+    global _side
     from webview.platforms.gtk import BrowserView
 
+    from sungaze.desktop.gtk import Side
+
     view = BrowserView.instances[window.uid]
-    page = view.webview
-    version = WebKit2.get_major_version(), WebKit2.get_minor_version(), WebKit2.get_micro_version()
-    bridge.webview = "WebKitGTK {}.{}.{}".format(*version)
-
-    # What counts is the page that is there, not the one on its way.
-    committed: list[str | None] = [None]
-
-    def on_load(_: Any, event: Any) -> None:
-        if event == WebKit2.LoadEvent.COMMITTED:
-            committed[0] = page.get_uri()
-
-    page.connect("load-changed", on_load)
-    bridge.current_url = lambda: committed[0]
-
-    def on_decision(_: Any, decision: Any, kind: Any) -> bool:
-        if kind == WebKit2.PolicyDecisionType.RESPONSE:
-            return False
-        action = decision.get_navigation_action()
-        target = action.get_request().get_uri()
-        own = origin_of(target) == bridge.origin
-        if own and kind == WebKit2.PolicyDecisionType.NAVIGATION_ACTION:
-            decision.use()
-            return True
-        decision.ignore()
-        if own:
-            page.load_uri(target)
-        # Not is_user_gesture(): a script that goes on from the bridge's answer passes for one.
-        elif action.get_navigation_type() == WebKit2.NavigationType.LINK_CLICKED:
-            # Starting a browser can take seconds; the window must not stand still for it.
-            threading.Thread(target=bridge.open_outside, args=(target,), daemon=True).start()
-        else:
-            log.warning("The page tried to leave by itself. It stays.")
-        return True
-
-    # pywebview's own would hand any scheme to the browser, and let the window itself go anywhere.
-    page.disconnect_by_func(view.on_navigation)
-    page.connect("decide-policy", on_decision)
-
-    settings = page.get_settings().props
-    settings.enable_html5_local_storage = True
-    settings.enable_media_stream = False
-    settings.enable_webgl = False
+    _side = Side(view, bridge, folder=folder, link=link, dark=dark, own_page=own_page, is_closing=_closing.is_set)
     if _closing.is_set():
         view.pywebview_window.gui.destroy_window(window.uid)
+
+
+def _follow(starting: Starting, link: Callable[[], str], bridge: Bridge, dark: bool) -> None:
+    """Tell in the window how far the server is, and go to its page once it is there."""
+    said = starting.said
+    while not starting.done.wait(LOOK_S):
+        if _closing.is_set():
+            return
+        if starting.said != said and _side is not None:
+            said = starting.said
+            _side.later(_side.say, said)
+    while (_window is not None and _side is None and sys.platform == "linux") and not _closing.wait(LOOK_S):
+        pass  # the window itself is on its way too
+    if _side is not None:
+        if starting.error:
+            _side.later(functools.partial(_side.show, starting.error, waiting=False))
+        else:
+            _side.later(_side.open_app)
+    elif _window is not None and not _closing.is_set():
+        if starting.error:
+            _window.load_html(page_of(starting.error, dark=dark, waiting=False))
+        else:
+            address = link()
+            bridge.bind(address)
+            _window.load_url(address)

@@ -50,10 +50,14 @@ class Pending(msgspec.Struct):
 class Grants:
     """The consents of one process; in memory only, so that no code outlives it."""
 
-    def __init__(self, port: int, now: Callable[[], float]) -> None:
-        """`port` is where the browser comes back to; 0 takes a free one (for tests)."""
+    def __init__(self, port: int, now: Callable[[], float], came_back: Callable[[], object] = lambda: None) -> None:
+        """`port` is where the browser comes back to; 0 takes a free one (for tests).
+
+        `came_back` is called when a browser has brought an answer that was waited for.
+        """
         self._port = port
         self._now = now
+        self._came_back = came_back
         self._lock = threading.Lock()
         self._pending: dict[str, Pending] = {}
         self._server: ThreadingHTTPServer | None = None
@@ -125,7 +129,8 @@ class Grants:
             if len(waiting) == 1:
                 # Closed from another thread: this one is the listener's own, and its answer has to go out first.
                 self._later(0.5)
-            return said
+        self._came_back()
+        return said
 
     def _listen(self) -> int:
         if self._server is None:

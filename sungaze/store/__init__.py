@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sungaze.store.alerts import Alerts
 from sungaze.store.care import Care
-from sungaze.store.database import Database
+from sungaze.store.database import Database, Progress
 from sungaze.store.fleet import Fleet
 from sungaze.store.ledger import Ledger
 from sungaze.store.memory import Memory
@@ -20,9 +20,9 @@ from sungaze.store.work import Work
 class Store:
     """One database file and all that is kept in it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, progress: Progress | None = None) -> None:
         """Open or make the file, migrated to the newest schema. Raises StoreError and its children."""
-        self.database = Database(path)
+        self.database = Database(path, progress)
         self.timeseries = TimeSeries(self.database)
         self.fleet = Fleet(self.database, self.timeseries)
         self.ledger = Ledger(self.database)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ _HEADER: Final = b"SQLite format 3\x00"
 
 OperationalError = peewee.OperationalError
 IntegrityError = peewee.IntegrityError
+Progress = Callable[[int, int], None]
 
 
 class Database:
@@ -28,8 +29,11 @@ class Database:
     ones wait for their turn.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, making or migrating it. Raises StoreError and its children."""
+    def __init__(self, path: Path, progress: Progress | None = None) -> None:
+        """Open the file, making or migrating it. Raises StoreError and its children.
+
+        `progress` is called before each migration with its number from 1, and how many there are.
+        """
         self.path = path
         ours = _refuse_what_is_not_ours(path)
         self.peewee = peewee.SqliteDatabase(
@@ -41,13 +45,16 @@ class Database:
         try:
             if not ours:
                 _make_ours(path)
-            self._migrate()
+            self._migrate(progress)
         except (sqlite3.DatabaseError, peewee.DatabaseError) as error:
             self.close()
             raise opening_error(path, error) from None
 
-    def _migrate(self) -> None:
-        for number in range(self.scalar("PRAGMA user_version"), LATEST):
+    def _migrate(self, progress: Progress | None) -> None:
+        first: int = self.scalar("PRAGMA user_version")
+        for number in range(first, LATEST):
+            if progress is not None:
+                progress(number - first + 1, LATEST - first)
             with self.transaction():
                 if self.scalar("PRAGMA user_version") != number:
                     continue  # a command beside us was quicker

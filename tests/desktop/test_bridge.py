@@ -24,12 +24,12 @@ def bridge(opened: list[str]) -> Bridge:
         return True
 
     made = Bridge(PAGE, data_dir=Path("/home/ann/solar"), open_link=open_link)
-    made.current_url = lambda: "http://127.0.0.1:4711/#/sites/7"
+    made.window.current_url = lambda: "http://127.0.0.1:4711/#/sites/7"
     return made
 
 
 def test_a_web_link_goes_to_the_browser(bridge: Bridge, opened: list[str]) -> None:
-    assert bridge.open_external("https://enphase.com/a?b=c#d") == {"opened": "https://enphase.com/a?b=c#d"}
+    assert bridge.call("open_external", "https://enphase.com/a?b=c#d") == {"opened": "https://enphase.com/a?b=c#d"}
     assert opened == ["https://enphase.com/a?b=c#d"]
 
 
@@ -43,14 +43,14 @@ def test_a_web_link_goes_to_the_browser(bridge: Bridge, opened: list[str]) -> No
     ],
 )  # fmt: skip
 def test_anything_else_is_refused_with_a_reason(bridge: Bridge, opened: list[str], link: object) -> None:
-    answer = bridge.open_external(link)
+    answer = bridge.call("open_external", link)
     assert "http" in dict(answer)["error"]
     assert opened == []
 
 
 def test_the_about_page_learns_version_platform_web_view_and_folder(bridge: Bridge) -> None:
-    bridge.webview = "WebKitGTK 2.50.6"
-    info = bridge.app_info()
+    bridge.window.webview = "WebKitGTK 2.50.6"
+    info = bridge.call("app_info")
     assert info["version"] == __version__
     assert info["webview"] == "WebKitGTK 2.50.6"
     assert info["data_dir"] == "/home/ann/solar"
@@ -69,16 +69,16 @@ def test_the_about_page_learns_version_platform_web_view_and_folder(bridge: Brid
     ],
 )
 def test_a_page_of_another_origin_gets_no_answer(bridge: Bridge, opened: list[str], elsewhere: str | None) -> None:
-    bridge.current_url = lambda: elsewhere
-    assert set(bridge.app_info()) == {"error"}
-    assert set(bridge.open_external("https://enphase.com/")) == {"error"}
+    bridge.window.current_url = lambda: elsewhere
+    assert set(bridge.call("app_info")) == {"error"}
+    assert set(bridge.call("open_external", "https://enphase.com/")) == {"error"}
     assert opened == []
 
 
 def test_a_missing_browser_is_said_with_the_link(bridge: Bridge) -> None:
     bridge = Bridge(PAGE, data_dir=Path("/x"), open_link=lambda _: False)
-    bridge.current_url = lambda: PAGE
-    assert "https://enphase.com/" in dict(bridge.open_external("https://enphase.com/"))["error"]
+    bridge.window.current_url = lambda: PAGE
+    assert "https://enphase.com/" in dict(bridge.call("open_external", "https://enphase.com/"))["error"]
 
 
 def test_a_browser_that_fails_to_start_does_not_raise() -> None:
@@ -86,8 +86,8 @@ def test_a_browser_that_fails_to_start_does_not_raise() -> None:
         raise OSError("no such file")
 
     bridge = Bridge(PAGE, data_dir=Path("/x"), open_link=broken)
-    bridge.current_url = lambda: PAGE
-    assert set(bridge.open_external("https://enphase.com/")) == {"error"}
+    bridge.window.current_url = lambda: PAGE
+    assert set(bridge.call("open_external", "https://enphase.com/")) == {"error"}
 
 
 def test_links_with_a_port_and_without_a_path_are_links() -> None:

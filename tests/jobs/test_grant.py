@@ -225,3 +225,18 @@ def test_what_cannot_be_asked_for_is_said(
 ) -> None:
     with pytest.raises(BadRequest):
         connecting.consent_url(owner("enphase").spine.context, vendor, method, given, None)
+
+
+def test_only_an_answer_that_was_waited_for_brings_the_window_forward(clock: Hands) -> None:
+    came: list[str] = []
+    grants = Grants(0, clock, lambda: came.append("back"))
+    pending = grants.begin("v", "m", lambda back, _state: back, come_back=True)
+    try:
+        httpx.get(pending.redirect_uri, params={"state": "another", "code": "c"}, trust_env=False)
+        assert came == []
+        httpx.get(pending.redirect_uri, params={"state": pending.id, "code": "c"}, trust_env=False)
+        assert came == ["back"]
+        grants.come_back({"state": pending.id, "code": "c"})
+        assert came == ["back"]
+    finally:
+        grants.stop()

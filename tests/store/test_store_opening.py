@@ -89,6 +89,13 @@ def test_opening_again_changes_nothing_of_the_schema(path: Path, open_store: Ope
     assert schema(path) == before
 
 
+def test_each_migration_is_told_before_it_is_run_and_an_up_to_date_file_tells_none(path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    for _ in range(2):
+        Store(path, lambda step, steps: told.append((step, steps))).close()
+    assert told == [(step, LATEST) for step in range(1, LATEST + 1)]
+
+
 def test_a_further_migration_is_run_on_a_file_that_holds_data(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Database(path).execute("INSERT INTO meta (name, value) VALUES ('kept', 'yes')")
     monkeypatch.setattr(database, "MIGRATIONS", (*MIGRATIONS, SECOND))

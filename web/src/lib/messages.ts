@@ -276,6 +276,17 @@ export const messages = {
     toPlaces: 'To the places',
   },
 
+  desktop: {
+    title: (need: number, demo: boolean): string => `${need > 0 ? `(${need}) ` : ''}Sungaze${demo ? ' (demo)' : ''}`,
+    saved: (name: string): string => `${name} is saved.`,
+    show: 'Show in folder',
+    choose: 'Choose a file',
+    failed: 'The window did not answer, so nothing was done. Reload the page with Ctrl+R and try it again.',
+    alarms: (n: number): string => (n === 1 ? 'A new alarm' : `${n} new alarms`),
+    alarm: (name: string, what: string, more: number): string =>
+      `${name}: ${what}`.replace(/[^\P{C}\n]/gu, ' ').slice(0, 300) + (more > 0 ? `\nand ${more} more` : ''),
+  },
+
   keys: {
     title: 'Keys',
     lead: 'They work wherever nothing is being typed.',
@@ -312,6 +323,16 @@ export const messages = {
         ],
       },
     ] as { title: string; keys: [string[], string][] }[],
+    window: {
+      title: 'The window',
+      keys: [
+        [['Ctrl', 'R'], 'Show the page anew; F5 too'],
+        [['Ctrl', '+'], 'Larger; Ctrl − is smaller'],
+        [['Ctrl', '0'], 'The usual size'],
+        [['F11'], 'Full screen, and back'],
+        [['Ctrl', 'Q'], 'Quit; Ctrl W too'],
+      ],
+    } as { title: string; keys: [string[], string][] },
   },
 
   settings: {
@@ -346,7 +367,11 @@ export const messages = {
       'A file to send with a report: versions, how accounts stand, counts and the log. Names, addresses, serials and credentials are replaced; look through it first.',
     diagnostics: 'Diagnostics',
     more: 'More',
-    laterNote: 'Backup while running and notifications are not built yet.',
+    laterNote: 'Backup while running and notifications by mail are not built yet.',
+    showFolder: 'Show the folder',
+    notify: 'Notifications',
+    notifyOn: 'Tell of a new alarm while this window is not in front',
+    notifyHelp: 'Errors and critical alarms, at most one notification a minute. Sungaze has to be open.',
     about: 'Versions and licences',
   },
 
@@ -354,6 +379,8 @@ export const messages = {
     title: 'About Sungaze',
     version: 'Version',
     system: 'System',
+    webview: 'Web view',
+    folder: 'Data folder',
     licence: 'Sungaze is free software under the MIT licence.',
     vendors: 'Vendors',
     vendorsNote: 'Names and marks belong to their owners. Sungaze is not affiliated with any of them.',

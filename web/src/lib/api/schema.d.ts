@@ -246,6 +246,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/diagnostics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetDiagnostics */
+        get: operations["getDiagnostics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/events": {
         parameters: {
             query?: never;
@@ -641,6 +658,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetSecretStore */
+        get: operations["getSecretStore"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/server/token": {
         parameters: {
             query?: never;
@@ -927,6 +961,23 @@ export interface paths {
         get: operations["listVendors"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/window/present": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** PresentWindow */
+        post: operations["presentWindow"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1386,6 +1437,7 @@ export interface components {
         };
         /** Health */
         Health: {
+            clock: string;
             demo: boolean;
             server?: components["schemas"]["ServerOut"] | null;
             session: boolean;
@@ -1666,6 +1718,10 @@ export interface components {
         PositionsPatch: {
             items: components["schemas"]["PlacedIn"][];
         };
+        /** PresentOut */
+        PresentOut: {
+            window: boolean;
+        };
         /** ProbeOut */
         ProbeOut: {
             advice: string;
@@ -1743,6 +1799,13 @@ export interface components {
             items: components["schemas"]["FoundOut"][];
             total: number;
         };
+        /** SecretStoreOut */
+        SecretStoreOut: {
+            in_file: number;
+            in_keyring: number;
+            kind: string;
+            words: string;
+        };
         /** SeriesOut */
         SeriesOut: {
             device_id: number;
@@ -1782,6 +1845,8 @@ export interface components {
             columns?: string[];
             /** @default need */
             group: string;
+            /** @default true */
+            notify: boolean;
             /** @default celsius */
             temperature: string;
             /** @default system */
@@ -1795,6 +1860,7 @@ export interface components {
         SettingsPatch: {
             columns?: string[];
             group?: string;
+            notify?: boolean;
             temperature?: string;
             theme?: string;
             time?: string;
@@ -2614,6 +2680,26 @@ export interface operations {
                         } | unknown[];
                         status_code: number;
                     };
+                };
+            };
+        };
+    };
+    getDiagnostics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
                 };
             };
         };
@@ -3543,6 +3629,26 @@ export interface operations {
             };
         };
     };
+    getSecretStore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretStoreOut"];
+                };
+            };
+        };
+    };
     giveServerToken: {
         parameters: {
             query?: never;
@@ -4307,6 +4413,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["VendorList"];
+                };
+            };
+        };
+    };
+    presentWindow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresentOut"];
                 };
             };
         };

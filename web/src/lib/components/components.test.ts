@@ -52,7 +52,7 @@ describe('a link outside', () => {
   });
 
   test('goes through the desktop bridge where there is one', async () => {
-    const open = vi.fn(() => Promise.resolve());
+    const open = vi.fn((url: string) => Promise.resolve({ opened: url }));
     window.pywebview = { api: { open_external: open } };
     render(ExternalLink, { href: 'https://enphase.com', children: text });
     const passed = await fireEvent.click(screen.getByRole('link', { name: /Enphase/ }));

@@ -16,6 +16,7 @@ const DEFAULTS: Settings = {
   temperature: 'celsius',
   group: 'need',
   columns: ['vendor', 'spark', 'power', 'today', 'yesterday', 'age'],
+  notify: true,
 };
 
 /** How the pages are to look. It is kept with the data, so that every window and every start agree. */
