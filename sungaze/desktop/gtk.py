@@ -39,6 +39,7 @@ from sungaze.desktop.state import (  # noqa: E402
     write_state,
     zoomed,
 )
+from sungaze.desktop.system import follow_dark  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ class Side:
         self._place()
         self._add_menu()
         self._page.set_zoom_level(self._state.zoom)
+        follow_dark(self._follow_theme)
         version = WebKit2.get_major_version(), WebKit2.get_minor_version(), WebKit2.get_micro_version()
         bridge.window.webview = "WebKitGTK {}.{}.{}".format(*version)
         bridge.window.current_url = lambda: self._committed
@@ -159,6 +161,18 @@ class Side:
         if self._committed is not None and origin_of(self._committed) is None:
             self._run(f"document.getElementById('said').textContent = {json.dumps(said)}")
 
+    def _follow_theme(self, dark: bool) -> None:
+        if self._is_closing():
+            return
+        self._dark = dark
+        use_theme(dark)
+        self._set_ground()
+
+    def _set_ground(self) -> None:
+        ground = Gdk.RGBA()
+        ground.parse(DARK if self._dark else LIGHT)
+        self._page.set_background_color(ground)
+
     def _run(self, script: str) -> None:
         self._page.evaluate_javascript(script, len(script.encode()), None, None, None, None)
 
@@ -171,9 +185,7 @@ class Side:
         self._page.connect("web-process-terminated", self._on_crash)
         self._page.connect("notify::uri", self._on_address)
         self._page.connect("scroll-event", self._on_scroll)
-        ground = Gdk.RGBA()
-        ground.parse(DARK if self._dark else LIGHT)
-        self._page.set_background_color(ground)
+        self._set_ground()
         settings = self._page.get_settings().props
         settings.enable_html5_local_storage = True
         settings.enable_media_stream = False

@@ -38,6 +38,9 @@ $toast = [Windows.UI.Notifications.ToastNotification]::new($content)
 [Windows.UI.Notifications.ToastNotificationManager]::CreateToastNotifier('Sungaze').Show($toast)
 """
 
+_SCHEMES: Final = {1: True, 2: False}
+"""The portal's words for dark and light; 0 is no wish."""
+
 Run = Callable[..., Any]
 
 
@@ -156,7 +159,27 @@ def is_dark(*, system: str = sys.platform, run: Run = runs) -> bool | None:
         )[0]  # fmt: skip
     except GLib.Error:
         return None
-    return {1: True, 2: False}.get(told)
+    return _SCHEMES.get(told)
+
+
+def follow_dark(changed: Callable[[bool], object]) -> None:
+    """Have `changed` told, on the window's loop, whenever a Linux desktop turns dark or light."""
+    bus = session_bus()
+    if bus is None:
+        return
+    from gi.repository import Gio
+
+    def told(_bus: Any, _from: Any, _path: Any, _kind: Any, _name: Any, values: Any) -> None:
+        _group, setting, value = values.unpack()
+        if setting == "color-scheme" and value in _SCHEMES:
+            changed(_SCHEMES[value])
+
+    kind = "org.freedesktop.portal.Settings"
+    path = "/org/freedesktop/portal/desktop"
+    # By its first argument, so that not every setting of the desktop wakes the window.
+    bus.signal_subscribe(
+        None, kind, "SettingChanged", path, "org.freedesktop.appearance", Gio.DBusSignalFlags.NONE, told
+    )
 
 
 def _windows_is_dark() -> bool | None:

@@ -2,13 +2,15 @@
 
 python bus_program.py COLOUR_SCHEME
 
-A notification server without a screen, a file manager, and the portal's setting for dark (1) or light (2).
+A notification server without a screen, a file manager, and the portal's setting for dark (1) or light (2), which a line
+on standard input changes.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import threading
 from typing import Any
 
 from gi.repository import Gio, GLib
@@ -28,6 +30,7 @@ INTERFACES = """<node>
 <interface name='org.freedesktop.portal.Settings'>
  <method name='Read'><arg direction='in' type='s'/><arg direction='in' type='s'/>
   <arg direction='out' type='v'/></method>
+ <signal name='SettingChanged'><arg type='s'/><arg type='s'/><arg type='v'/></signal>
 </interface>
 </node>"""
 PLACES = {
@@ -70,6 +73,16 @@ def main(scheme: str) -> None:
             "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
             GLib.Variant("(su)", (name, 4)), None, Gio.DBusCallFlags.NONE, -1, None,
         )  # fmt: skip
+
+    def turn() -> None:
+        for line in sys.stdin:
+            value = GLib.Variant("v", GLib.Variant("u", int(line)))
+            bus.emit_signal(
+                None, "/org/freedesktop/portal/desktop", "org.freedesktop.portal.Settings", "SettingChanged",
+                GLib.Variant("(ssv)", ("org.freedesktop.appearance", "color-scheme", value.get_variant())),
+            )  # fmt: skip
+
+    threading.Thread(target=turn, daemon=True).start()
     say("ready")
     loop.run()
 

@@ -413,11 +413,14 @@ def test_a_start_that_fails_late_says_so_in_the_window_and_ends_with_2(
 def test_the_page_and_its_ground_are_dark_where_the_system_is(
     start: Callable[..., App], services: Callable[[int], Lines]
 ) -> None:
-    services(1)
+    desktop = services(1)
     app = start().is_open()
     assert app.ask("ground", "ground ") == "rgb(14,17,22)"
     assert app.js("return matchMedia('(prefers-color-scheme: dark)').matches") is True
     assert app.js("return document.documentElement.dataset.theme") == "dark"
+    desktop.say("2")
+    app.until("return document.documentElement.dataset.theme === 'light'", lambda is_: is_ is True)
+    assert app.ask("ground", "ground ") == "rgb(246,247,249)"
 
 
 def test_a_screen_of_double_density_is_drawn_twice_as_fine(start: Callable[..., App]) -> None:
