@@ -132,6 +132,7 @@ def run(runtime: Runtime | Desk, settings: Settings, *, window: bool, print_url:
             _open_window(runtime, settings, start)
             return
         start.finish()
+        log.info("Sungaze %s runs at %s", __version__, runtime.address)
         click.echo(runtime.address if print_url else runtime.link())
         opens = "it asks for the token" if print_url else "it opens one session"
         log.info("Open this address; %s. Ctrl-C stops Sungaze.", opens)
@@ -171,7 +172,6 @@ class _Start:
             self._runtime.start()
             # Only now: what ends at its start, because another one runs there, must not write into that one's log.
             self._files = log_to_files(self._early, self._settings.logs)
-            log.info("Sungaze %s runs at %s", __version__, self._runtime.address)
         except BaseException as failure:
             self.failure = failure
         self.done.set()
@@ -211,6 +211,7 @@ def _open_window(runtime: Runtime | Desk, settings: Settings, start: _Start) -> 
             start.finish()
         if missing is not None:
             raise missing
+        log.info("Sungaze %s opens its window", __version__)
         open_desktop(
             lambda: runtime.link(window=True), data_dir=settings.data_dir, demo=settings.demo,
             token=runtime.sessions.owner_secret, starting=None if start.done.is_set() else start,

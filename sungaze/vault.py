@@ -285,7 +285,8 @@ def secret_store(*, in_keyring: int, in_file: int, keyring: str | None, trouble:
     """Where secrets are, in words. `keyring` is its name, None where it is not to be used; `trouble` why it failed."""
     file = f"{path}, a file that only you can read"
     if not in_keyring + in_file:
-        place = file if keyring is None or trouble else keyring
+        # Whether it answers is known only once it was asked, which may bring up its prompt.
+        place = file if keyring is None or trouble else f"{keyring} where it answers, else to {file}"
         words = f"No account's credentials are kept yet; they will go to {place}."
     elif not in_file:
         words = f"The credentials of {_accounts(in_keyring)} are in {keyring or 'the keyring'}."
