@@ -34,6 +34,18 @@ def is_frozen() -> bool:
     return bool(getattr(sys, "frozen", False))
 
 
+def window_advice() -> str:
+    """How the window's library is installed on Linux, for the way in which this program came."""
+    if is_frozen():
+        return "On Debian and Ubuntu: sudo apt-get install gir1.2-webkit2-4.1 gir1.2-gtk-3.0."
+    if (Path(__file__).parent / "web").is_dir():
+        return (
+            "On Debian and Ubuntu: sudo apt-get install gir1.2-webkit2-4.1 gir1.2-gtk-3.0 libgirepository1.0-dev "
+            "libcairo2-dev pkg-config gcc, then pip install 'PyGObject<3.51' pycairo."
+        )
+    return "`make setup` installs it."
+
+
 def begin() -> None:
     """Put the environment in order, and clear away what killed runs left. Once, before anything else is imported."""
     if not is_frozen():

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sungaze.desktop.bridge import Bridge, origin_of
 from sungaze.errors import UserError
+from sungaze.frozen import window_advice
 
 if TYPE_CHECKING:
     import webview
@@ -42,7 +43,7 @@ class WindowUnavailable(UserError):
 
 
 _HEADLESS: Final = "Start `sungaze --server` and open the address that it prints in a browser."
-_INSTALL: Final = "`make setup` installs it; or start `sungaze --server` and open the address in a browser."
+_INSTALL: Final = f"{window_advice()} Or start `sungaze --server` and open the address in a browser."
 
 
 def open_window(
