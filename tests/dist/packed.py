@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import pwd
 import signal
 import subprocess
 import time
@@ -34,14 +32,19 @@ def wait_until(true: Callable[[], bool], patience_s: float, what: Callable[[], s
         time.sleep(0.05)
 
 
+def as_stranger(command: Sequence[str]) -> list[str]:
+    """The command as another user; root only."""
+    return ["setpriv", "--reuid", STRANGER, "--regid", "nogroup", "--clear-groups", *command]
+
+
 def without_desktop(command: Sequence[str]) -> list[str]:
-    """The command where no library of a desktop can be found; root only."""
+    """The command where no library of a desktop can be loaded; root only."""
     hide = [
         'for one in "$@"; do [ "$one" = -- ] && break;'
         " for found in /usr/lib/*/$one /lib/*/$one; do [ -e $found ] || continue;"
         " if [ -d $found ]; then mount -t tmpfs none $found; else mount --bind /dev/null $found; fi; done; done;"
         ' while [ "$1" != -- ]; do shift; done; shift;'
-        f' exec setpriv --reuid {STRANGER} --regid nogroup --clear-groups "$@"'
+        ' exec "$@"'
     ]
     return ["unshare", "--mount", "sh", "-c", *hide, "sh", *HIDDEN, "--", *command]
 
@@ -61,13 +64,11 @@ class Packed:
             environment["HOME"] = str(room / "home")
         if display is not None:
             environment |= {"DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1"}
-        command = [program or str(room / "sungaze"), *words]
-        stranger = pwd.getpwnam(STRANGER)
+        command = as_stranger([program or str(room / "sungaze"), *words])
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 without_desktop(command) if bare else command, cwd=room / "elsewhere", env=environment,
                 stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
-                **({} if bare else {"user": stranger.pw_uid, "group": stranger.pw_gid, "extra_groups": []}),
             )  # fmt: skip
         assert self.process.stdout is not None
         self.said = self.process.stdout
@@ -83,17 +84,6 @@ class Packed:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         return httpx.Client(base_url=f"http://{urlsplit(link).netloc}", headers=headers, timeout=30, trust_env=False)
 
-    def owner(self, data: Path) -> httpx.Client | None:
-        """A client of a program that has a window, by its lock file; None while it starts."""
-        try:
-            told = json.loads((data / "lock").read_text())
-        except (OSError, ValueError):
-            return None
-        if not told["address"]:
-            return None
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        return httpx.Client(base_url=told["address"], headers=headers, timeout=30, trust_env=False)
-
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send the signal that a session's end or systemd sends, and wait; the exit code."""
         self.process.send_signal(number)
@@ -101,7 +91,7 @@ class Packed:
 
     def ended(self) -> int:
         """The exit code, once all of its processes are gone. Fails when that takes longer than it may."""
-        code = self.process.wait(STOP_S)
+        code: int = self.process.wait(STOP_S)
         wait_until(lambda: not self.processes(), STOP_S, lambda: f"left: {self.processes()}")
         return code
 

@@ -145,7 +145,7 @@ def test_a_vendor_whose_certificate_nobody_vouches_for_is_refused(
     try:
         with program.serving() as client:
             wish = {
-                "vendor": "solaredge", "method": "api_key", "credentials": {"api_key": "K" * 32},
+                "vendor": "solaredge", "method": "fleet_key", "credentials": {"api_key": "K" * 32},
                 "base_url": f"https://127.0.0.1:{listener.getsockname()[1]}",
             }  # fmt: skip
             answer = client.post("/api/accounts/probe", json=wish)
