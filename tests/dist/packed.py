@@ -15,7 +15,7 @@ from program import STOP_S, TOP
 
 DIST = TOP / "out" / "dist"
 STRANGER = "nobody"
-START_S = 60
+START_S = 120
 TOKEN = "a-token-of-the-tests-0123456789abcdef"
 HIDDEN = (
     "libgtk-3.so*", "libgdk-3.so*", "libwebkit2gtk-*", "libjavascriptcoregtk-*", "libgirepository-*", "libcairo*",
@@ -24,12 +24,12 @@ HIDDEN = (
 """What a computer without a desktop has not."""
 
 
-def wait_until(true: Callable[[], bool], patience_s: float, what: Callable[[], str]) -> None:
+def wait_until(true: Callable[[], bool], patience_s: float, what: Callable[[], str], every_s: float = 0.05) -> None:
     """Poll until it is true. Fails with `what` tells."""
     deadline = time.monotonic() + patience_s
     while not true():
         assert time.monotonic() < deadline, what()
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 def as_stranger(command: Sequence[str]) -> list[str]:
