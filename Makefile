@@ -31,6 +31,14 @@ test: setup-test ## every check and test
 soak: setup-test ## the long kill, fuzz and load runs
 	@SUNGAZE_SOAK=1 .venv/bin/pytest -m soak --timeout 3600
 
+.PHONY: dist
+dist: setup ## the program as one file, the wheel and the Debian package, into out/dist
+	@build/dist.sh
+
+.PHONY: test-dist
+test-dist: setup-test dist ## the tests that drive what `make dist` built
+	@.venv/bin/pytest -m dist tests/dist
+
 .PHONY: bench
 bench: setup-test ## the benchmarks' table
 	@.venv/bin/python -m bench

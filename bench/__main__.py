@@ -16,6 +16,7 @@ PARTS = {
     "vendors": ("bench.vendors", "bench.cps"),
     "web": ("bench.web",),
     "panels": ("bench.panels",),
+    "desktop": ("bench.desktop",),
 }
 """The modules of each part; the `rows` of each are its lines of the table."""
 

@@ -32,8 +32,8 @@ step "Tests of the pages (vitest)" vitest "$mend" npm test
 
 if [[ $quick ]]; then
   echo "Tests (pytest), without the slow, browser and window ones:"
-  exec $bin/pytest -n 2 --dist loadfile -m "not slow and not browser and not window and not soak"
+  exec $bin/pytest -n 2 --dist loadfile -m "not slow and not browser and not window and not soak and not dist"
 fi
 echo "Tests (pytest):"
 # Three workers on two cores: a third of the time they wait for a simulated vendor's minute.
-exec $bin/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 20 -m "not soak"
+exec $bin/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 20 -m "not soak and not dist"

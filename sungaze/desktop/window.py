@@ -20,6 +20,7 @@ from sungaze.desktop.pages import DARK, LIGHT, page_of
 from sungaze.desktop.state import MIN_HEIGHT, MIN_WIDTH, fitted, read_state
 from sungaze.desktop.system import is_dark
 from sungaze.errors import UserError
+from sungaze.frozen import window_advice
 
 if TYPE_CHECKING:
     import webview
@@ -62,7 +63,7 @@ class Starting(Protocol):
 
 
 _HEADLESS: Final = "Start `sungaze --server` and open the address that it prints in a browser."
-_INSTALL: Final = "`make setup` installs it; or start `sungaze --server` and open the address in a browser."
+_INSTALL: Final = f"{window_advice()} Or start `sungaze --server` and open the address in a browser."
 
 
 def open_window(

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from huey import SqliteHuey
 from huey.consumer import Consumer
+from huey.storage import SqliteStorage
 
 from sungaze import clock
 from sungaze.jobs import planner
@@ -33,7 +34,41 @@ log = logging.getLogger(__name__)
 WORKERS: Final = 4
 TICK_S: Final = 0.5
 JUDGE_S: Final = 300.0
+ASLEEP_S: Final = 1.0
+"""How long a worker waits for a task before it looks at the file all the same."""
 _RESTING: Final = frozenset({AccountState.NEEDS_RECONNECT, AccountState.BLOCKED})
+
+
+class _Tasks(SqliteStorage):  # type: ignore[misc]
+    """The queue's file, whose takers wait for what this process puts in: looking all the time keeps a core awake."""
+
+    blocking = True
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._waiting = threading.Semaphore(0)
+        self._closing = False
+
+    def enqueue(self, data: bytes, priority: float | None = None) -> None:
+        """Put a task in, and wake one taker."""
+        super().enqueue(data, priority)
+        self._waiting.release()
+
+    def dequeue(self) -> bytes | None:
+        """The next task, waited for at most ASLEEP_S, else None."""
+        if not self._closing:
+            self._waiting.acquire(timeout=ASLEEP_S)
+        task: bytes | None = super().dequeue()
+        return task
+
+    def close_door(self, takers: int) -> None:
+        """Let the takers go, now and from now on."""
+        self._closing = True
+        self._waiting.release(takers)
+
+
+class _Huey(SqliteHuey):  # type: ignore[misc]
+    storage_class = _Tasks
 
 
 class Queue:
@@ -45,7 +80,7 @@ class Queue:
         self._owner = secrets.token_hex(8)
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._huey = SqliteHuey("sungaze", filename=str(path), results=False, fsync=False, immediate=False)
+        self._huey = _Huey("sungaze", filename=str(path), results=False, fsync=False, immediate=False)
         # Whatever an earlier process left here is owed by the database too, and would be done twice.
         self._huey.flush()
         self._look = self._huey.task(name="look")(self._perform_look)
@@ -75,6 +110,7 @@ class Queue:
         """
         self._stop.set()
         self._wake.set()
+        self._huey.storage.close_door(WORKERS)
         stopper = threading.Thread(target=lambda: self._consumer.stop(graceful=True), daemon=True)
         stopper.start()
         stopper.join(timeout_s)

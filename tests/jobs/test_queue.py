@@ -154,3 +154,19 @@ def test_a_full_disk_stops_polling_and_it_goes_on_by_itself(
     work = running.store.work
     until(lambda: (p := work.progress(account_id)).total and p.done == p.total)
     assert database.scalar("PRAGMA integrity_check") == "ok"
+
+
+def test_a_worker_that_waits_is_woken_by_a_task_and_by_the_end(
+    spine: Callable[..., Spine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sungaze.jobs.queue.ASLEEP_S", 2 * PATIENCE_S)
+    running = spine("enphase", sites=1, panels=2)
+    running.connect("enphase")
+    queue = Queue(running.context, running.folder / "queue.db")
+    queue.start()
+    try:
+        until(lambda: running.samples())
+    finally:
+        began = time.monotonic()
+        queue.stop(timeout_s=PATIENCE_S)
+    assert time.monotonic() - began < PATIENCE_S / 2
