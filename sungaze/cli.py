@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sungaze")
 
-QUICK_S: Final = 1.0
-"""A start that is done within it shows the fleet at once; a longer one first says what it does."""
 MENDABLE: Final = 2
 RUNS_ALREADY: Final = 3
 _ELSEWHERE: Final = {"emulate": "sungaze.emulators.commands:emulate", "world": "sungaze.emulators.commands:world"}
@@ -102,19 +101,29 @@ def main(
     settings = load(environ=os.environ, data_dir=data_dir, host=host, port=port, demo=demo)
     log_to_stderr(settings.log)
     if connect is None:
-        from sungaze.runtime import Runtime
-
-        run(Runtime(settings), settings, window=not server, print_url=print_url)
+        run(lambda: _runtime(settings), settings, window=not server, print_url=print_url)
     else:
-        from sungaze.remote import Desk, desk_settings, server_address
+        from sungaze.remote import desk_settings, server_address
 
         address = server_address(connect)
-        settings = desk_settings(address, settings, named=data_dir is not None)
-        run(Desk(address, settings), settings, window=not server, print_url=print_url)
+        own = desk_settings(address, settings, named=data_dir is not None)
+        run(lambda: _desk(address, own), own, window=not server, print_url=print_url)
 
 
-def run(runtime: Runtime | Desk, settings: Settings, *, window: bool, print_url: bool = False) -> None:
-    """Run until the window is closed or a signal comes. Raises UserError."""
+def _runtime(settings: Settings) -> Runtime:
+    from sungaze.runtime import Runtime
+
+    return Runtime(settings)
+
+
+def _desk(address: str, settings: Settings) -> Desk:
+    from sungaze.remote import Desk
+
+    return Desk(address, settings)
+
+
+def run(make: Callable[[], Runtime | Desk], settings: Settings, *, window: bool, print_url: bool = False) -> None:
+    """Make the parts and run them until the window is closed or a signal comes. Raises UserError."""
     done = threading.Event()
 
     def on_signal(*_: Any) -> None:
@@ -126,12 +135,12 @@ def run(runtime: Runtime | Desk, settings: Settings, *, window: bool, print_url:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
-    start = _Start(runtime, settings)
+    start = _Start(make, settings)
     try:
         if window:
-            _open_window(runtime, settings, start)
+            _open_window(settings, start)
             return
-        start.finish()
+        runtime = start.finish()
         log.info("Sungaze %s runs at %s", __version__, runtime.address)
         click.echo(runtime.address if print_url else runtime.link())
         opens = "it asks for the token" if print_url else "it opens one session"
@@ -143,11 +152,14 @@ def run(runtime: Runtime | Desk, settings: Settings, *, window: bool, print_url:
 
 
 class _Start:
-    """A start of the parts by a thread of its own, which tells meanwhile how far it is."""
+    """A start of the parts by a thread of its own, from their import on, which tells meanwhile how far it is."""
 
-    def __init__(self, runtime: Runtime | Desk, settings: Settings) -> None:
-        self._runtime = runtime
+    def __init__(self, make: Callable[[], Runtime | Desk], settings: Settings) -> None:
+        self._make = make
+        self._runtime: Runtime | Desk | None = None
         self._settings = settings
+        self.present: Callable[[], bool] = lambda: False
+        """Brings the window to the front; whether there is one."""
         self._early = hold_back()
         self._files: LogFile | None = None
         self.done = threading.Event()
@@ -158,7 +170,7 @@ class _Start:
     @property
     def said(self) -> str:
         """How far it is."""
-        return self._runtime.said
+        return "Starting." if self._runtime is None else self._runtime.said
 
     @property
     def error(self) -> str:
@@ -169,6 +181,8 @@ class _Start:
 
     def _run(self) -> None:
         try:
+            self._runtime = self._make()
+            self._runtime.present = lambda: self.present()
             self._runtime.start()
             # Only now: what ends at its start, because another one runs there, must not write into that one's log.
             self._files = log_to_files(self._early, self._settings.logs)
@@ -176,46 +190,49 @@ class _Start:
             self.failure = failure
         self.done.set()
 
-    def finish(self) -> None:
-        """Wait for the end of the start, and raise what it ended in."""
+    def finish(self) -> Runtime | Desk:
+        """The parts, once they have started. Raises what the start ended in."""
         self._thread.join()
         if self.failure is not None:
             raise self.failure
+        assert self._runtime is not None
+        return self._runtime
 
     def undo(self) -> None:
         """Stop the parts, once they have started or failed to."""
         self._thread.join()
-        self._runtime.stop()
+        if self._runtime is not None:
+            self._runtime.stop()
         if self._files is not None:
             logging.getLogger().removeHandler(self._files)
             self._files.close()
 
 
-def _open_window(runtime: Runtime | Desk, settings: Settings, start: _Start) -> None:
+def _open_window(settings: Settings, start: _Start) -> None:
     """Show the parts in a window; where their start takes long, the window comes first and says how far it is."""
     from sungaze.desktop import SecretStoreState, WindowUnavailable, library, open_desktop, present_window
-    from sungaze.folder import present
+    from sungaze.folder import present, seems_owned
 
     def secret_store() -> SecretStoreState:
-        standing = runtime.secrets()
+        standing = start.finish().secrets()
         return {"kind": standing.kind, "said": standing.words}
 
-    runtime.present = present_window
+    start.present = present_window
     try:
         missing: WindowUnavailable | None = None
         try:
             library()  # meanwhile, because it takes as long as the parts do
         except WindowUnavailable as error:
             missing = error
-        if start.done.wait(QUICK_S) or missing is not None:
+        if missing is not None or seems_owned(settings):
+            # A second start must not show a window of its own for a moment.
             start.finish()
         if missing is not None:
             raise missing
         log.info("Sungaze %s opens its window", __version__)
         open_desktop(
-            lambda: runtime.link(window=True), data_dir=settings.data_dir, demo=settings.demo,
-            token=runtime.sessions.owner_secret, starting=None if start.done.is_set() else start,
-            secret_store=secret_store,
+            lambda: start.finish().link(window=True), data_dir=settings.data_dir, demo=settings.demo,
+            token=lambda: start.finish().sessions.owner_secret, starting=start, secret_store=secret_store,
         )  # fmt: skip
         start.finish()
     except FolderInUse:

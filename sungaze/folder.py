@@ -114,6 +114,20 @@ def running(settings: Settings) -> Owner | None:
         return None
 
 
+def seems_owned(settings: Settings) -> bool:
+    """Whether a process that lives seems to own the folder; nothing is locked to find out."""
+    owner = running(settings)
+    if owner is None or sys.platform == "win32":
+        return owner is not None
+    try:
+        os.kill(owner.pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return owner.pid != os.getpid()
+
+
 def present(settings: Settings, patience_s: float = PATIENCE_S) -> bool:
     """Whether the process that owns a folder has a window, which is in front now.
 

@@ -28,6 +28,8 @@ _POLICY: Final = (
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 MAX_SESSIONS: Final = 200
+KEY_HEADER: Final = "sungaze-key"
+"""A launch key on the first request for the page, from the window: no page can set it on the way to another."""
 
 
 class Sessions:
@@ -108,11 +110,15 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        cookie = self._cookie_of(headers)
+        cookie, given = self._cookie_of(headers), b""
         refusal = self._refusal(scope["method"], scope["path"], headers, cookie)
         if refusal:
             await _refuse(send, *refusal)
             return
+        opened = self._sessions.open(headers[KEY_HEADER]) if scope["path"] == "/" and KEY_HEADER in headers else None
+        if opened is not None:
+            cookie = opened[0]
+            given = f"{self._cookie}={cookie}; Path=/; HttpOnly; SameSite=Strict".encode()
         policy = _POLICY.format(eval=" 'unsafe-eval'" if self._sessions.is_window(cookie) else "")
 
         async def send_with_headers(message: Any) -> None:
@@ -123,6 +129,7 @@ class Guard:
                     (b"x-content-type-options", b"nosniff"),
                     (b"referrer-policy", b"no-referrer"),
                     (b"cross-origin-opener-policy", b"same-origin"),
+                    *([(b"set-cookie", given)] if given else []),
                     *([(b"cache-control", b"no-store")] if scope["path"].startswith((*GUARDED, PUSHED)) else []),
                 ]
             await send(message)

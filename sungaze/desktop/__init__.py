@@ -28,14 +28,14 @@ def open_desktop(
     *,
     data_dir: Path,
     demo: bool,
-    token: str = "",
+    token: Callable[[], str] = str,
     starting: Starting | None = None,
     secret_store: Callable[[], SecretStoreState] | None = None,
 ) -> None:
     """Show Sungaze in a window until it is closed. Raises WindowUnavailable where there can be none.
 
-    `link` is the address to open, or gives a new one each time; `token` opens the API behind it, for files that are
-    saved. `secret_store` tells where credentials are kept.
+    `link` is the address to open, or gives a new one each time; `token` gives what opens the API behind it, for files
+    that are saved. `secret_store` tells where credentials are kept.
     """
     bridge = Bridge(None, data_dir=data_dir, token=token, notifier=Notifier(present_window))
     if secret_store is not None:

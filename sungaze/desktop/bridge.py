@@ -117,7 +117,8 @@ def _unknown_store() -> SecretStoreState:
 class Bridge:
     """The functions behind `window.pywebview.api`, by `call`. They run on threads of pywebview's.
 
-    `token` opens our own API, for files that are saved. `closing` is looked at between the pieces of a long one.
+    `token` gives what opens our own API, for files that are saved. `closing` is looked at between the pieces of a long
+    one.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Bridge:
         url: str | None,
         *,
         data_dir: Path,
-        token: str = "",
+        token: Callable[[], str] = str,
         open_link: Callable[[str], bool] = webbrowser.open_new_tab,
         notifier: Notifier | None = None,
         show: Callable[[Path], bool] = show_in_folder,
@@ -308,7 +309,7 @@ class Bridge:
     @contextlib.contextmanager
     def _answer(self, path: str) -> Iterator[httpx.Response]:
         """What our own API answers. Raises _NotAnswered with its sentence, and httpx.HTTPError while it is read."""
-        headers = {"Authorization": f"Bearer {self._token}"}
+        headers = {"Authorization": f"Bearer {self._token()}"}
         host = urlsplit(self.origin or "").hostname or ""
         # A proxy has no business between this process and itself.
         outside = host not in {"127.0.0.1", "localhost", "::1"}

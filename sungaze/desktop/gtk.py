@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import gi
 
@@ -43,6 +43,8 @@ from sungaze.desktop.system import follow_dark  # noqa: E402
 
 log = logging.getLogger(__name__)
 
+KEY_HEADER: Final = "sungaze-key"
+"""Where the API's guard (api/auth.py) looks for a window's launch key."""
 KEEP_MS: Final = 700
 """A window that is being moved tells its place many times a second; it is kept once it rests."""
 CRASHES: Final = 3
@@ -147,9 +149,13 @@ class Side:
         """Go to the server's page by a new link, to where the window was before if it was."""
         link = self._link()
         self._bridge.bind(link)
+        address, _, key = link.partition("#key=")
         fragment = urlsplit(self._last or "").fragment
-        back = f"&to={quote('#' + fragment, safe='')}" if fragment.startswith("/") and "#" in link else ""
-        self._page.load_uri(link + back)
+        request = WebKit2.URIRequest.new(f"{address}#{fragment}" if fragment.startswith("/") else address)
+        if key:
+            # In the fragment the page would have to exchange it, and be loaded twice for its policy.
+            request.get_http_headers().append(KEY_HEADER, key)
+        self._page.load_request(request)
 
     def show(self, said: str, *, waiting: bool) -> None:
         """Show one sentence in a page of our own."""

@@ -25,10 +25,12 @@ p { max-width: 34em; margin: .4em 0 }
 
 
 def page_of(said: str, *, dark: bool, waiting: bool) -> str:
-    """A page with one sentence; `waiting` shows that something goes on."""
+    """A page with one sentence; `waiting` shows that something goes on. Without a sentence it is the ground alone."""
     light_or_dark = {"ground": LIGHT, "ink": "#161a22", "line": "#e3e7ee", "sun": "#e8930c"}
     if dark:
         light_or_dark = {"ground": DARK, "ink": "#e8ebf0", "line": "#252c37", "sun": "#f6ad3c"}
+    if not said:
+        return f"<!doctype html><html style='background: {light_or_dark['ground']}'></html>"
     return _PAGE.substitute(
         light_or_dark, said=html.escape(said), role="status" if waiting else "alert",
         bar='<div class="bar"><i></i></div>' if waiting else "",

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -62,6 +63,8 @@ class Starting(Protocol):
         """Why there is none, as a sentence; empty while it is on its way or there."""
 
 
+QUICK_S: Final = 1.0
+"""A start that is done within it shows the fleet at once; a longer one first says what it does."""
 _HEADLESS: Final = "Start `sungaze --server` and open the address that it prints in a browser."
 _INSTALL: Final = f"{window_advice()} Or start `sungaze --server` and open the address in a browser."
 
@@ -91,8 +94,9 @@ def open_window(
         return
     linux = sys.platform == "linux"
     dark = _dark()
-    first: dict[str, Any] = {"html": page_of(starting.said, dark=dark, waiting=True)} if starting else {"url": link()}
-    if not starting:
+    # A page at once has the web view's process up by the time that there is a server to ask.
+    first: dict[str, Any] = {"html": page_of("", dark=dark, waiting=True)} if starting or linux else {"url": link()}
+    if "url" in first:
         bridge.bind(first["url"])
     state = fitted(read_state(folder), [] if linux else _screens(webview))
     window = webview.create_window(
@@ -104,7 +108,7 @@ def open_window(
     window.expose(*bridge.functions())
     if linux:
         window.events.before_show += functools.partial(
-            _prepare_gtk, window, bridge, folder, link, dark, starting is not None
+            _prepare_gtk, window, bridge, folder, link, dark, starting is None
         )
     else:
         from sungaze.desktop.elsewhere import prepare
@@ -203,7 +207,7 @@ def _leave(bridge: Bridge) -> None:
 
 
 def _prepare_gtk(
-    window: webview.Window, bridge: Bridge, folder: Path, link: Callable[[], str], dark: bool, own_page: bool
+    window: webview.Window, bridge: Bridge, folder: Path, link: Callable[[], str], dark: bool, at_once: bool
 ) -> None:
     """Teach the window its manners; called on the main thread before anything is loaded."""
     global _side
@@ -212,31 +216,43 @@ def _prepare_gtk(
     from sungaze.desktop.gtk import Side
 
     view = BrowserView.instances[window.uid]
-    _side = Side(view, bridge, folder=folder, link=link, dark=dark, own_page=own_page, is_closing=_closing.is_set)
+    _side = Side(view, bridge, folder=folder, link=link, dark=dark, own_page=True, is_closing=_closing.is_set)
+    if at_once:
+        _side.later(_side.open_app)
     if _closing.is_set():
         view.pywebview_window.gui.destroy_window(window.uid)
 
 
 def _follow(starting: Starting, link: Callable[[], str], bridge: Bridge, dark: bool) -> None:
-    """Tell in the window how far the server is, and go to its page once it is there."""
-    said = starting.said
+    """Tell in the window how far a long start is, and go to the server's page once it is there."""
+    said, quick = "", time.monotonic() + QUICK_S
     while not starting.done.wait(LOOK_S):
         if _closing.is_set():
             return
-        if starting.said != said and _side is not None:
+        if starting.said != said and time.monotonic() > quick:
+            if said and _side is not None:
+                _side.later(_side.say, starting.said)
+            elif not _show(starting.said, dark=dark, waiting=True):
+                continue
             said = starting.said
-            _side.later(_side.say, said)
     while (_window is not None and _side is None and sys.platform == "linux") and not _closing.wait(LOOK_S):
         pass  # the window itself is on its way too
-    if _side is not None:
-        if starting.error:
-            _side.later(functools.partial(_side.show, starting.error, waiting=False))
-        else:
-            _side.later(_side.open_app)
+    if starting.error:
+        _show(starting.error, dark=dark, waiting=False)
+    elif _side is not None:
+        _side.later(_side.open_app)
     elif _window is not None and not _closing.is_set():
-        if starting.error:
-            _window.load_html(page_of(starting.error, dark=dark, waiting=False))
-        else:
-            address = link()
-            bridge.bind(address)
-            _window.load_url(address)
+        address = link()
+        bridge.bind(address)
+        _window.load_url(address)
+
+
+def _show(said: str, *, dark: bool, waiting: bool) -> bool:
+    """Show a sentence in the window; whether there is one that can."""
+    if _side is not None:
+        _side.later(functools.partial(_side.show, said, waiting=waiting))
+    elif _window is not None and sys.platform != "linux" and not _closing.is_set():
+        _window.load_html(page_of(said, dark=dark, waiting=waiting))
+    else:
+        return False
+    return True

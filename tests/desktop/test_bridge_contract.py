@@ -88,7 +88,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def bridge(server: Server, tmp_path: Path) -> Bridge:
-    made = Bridge(server.url, data_dir=tmp_path, token=TOKEN, show=lambda _: True)
+    made = Bridge(server.url, data_dir=tmp_path, token=lambda: TOKEN, show=lambda _: True)
     made.window.current_url = lambda: server.url
     return made
 

@@ -176,7 +176,12 @@ def main(url: str, links: str, folder: str = "/data") -> None:
             link,
             title="Sungaze test",
             bridge=Bridge(
-                None, data_dir=Path(folder), token="the-token", open_link=open_link, show=show, notifier=notifier
+                None,
+                data_dir=Path(folder),
+                token=lambda: "the-token",
+                open_link=open_link,
+                show=show,
+                notifier=notifier,
             ),
             folder=Path(folder),
             on_closed=lambda: say("closed"),

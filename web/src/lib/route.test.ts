@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { href, launchKey, launchTarget, parseRoute } from './route';
+import { href, launchKey, parseRoute } from './route';
 
 describe('routes', () => {
   test('a site’s day is in the URL, there and back', () => {
@@ -54,13 +54,4 @@ describe('launch keys', () => {
     expect(launchKey('http://127.0.0.1:8080/')).toBe('');
     expect(launchKey('hello')).toBe('');
   });
-});
-
-test.each([
-  ['#key=abc', '#/'],
-  ['#key=abc&to=%23%2Fsites%2F3%3Fdate%3D2026-11-20', '#/sites/3?date=2026-11-20'],
-  ['#key=abc&to=https%3A%2F%2Fx.test', '#/'],
-  ['#key=abc&to=%E0%A4%A', '#/'],
-])('after the key of %s comes %s', (fragment, target) => {
-  expect(launchTarget(fragment)).toBe(target);
 });

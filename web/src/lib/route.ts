@@ -85,18 +85,6 @@ function pathOf(page: Page): string {
   }
 }
 
-/** The fragment to go to once a launch key is taken: where a window was before it lost its page, else the fleet. */
-export function launchTarget(fragment: string): string {
-  const found = /&to=([^&\s]+)/.exec(fragment)?.[1];
-  if (!found) return '#/';
-  try {
-    const target = decodeURIComponent(found);
-    return target.startsWith('#/') ? target : '#/';
-  } catch {
-    return '#/';
-  }
-}
-
 /** The launch key that a link or a fragment carries, or the text itself where it is a bare key; empty without one. */
 export function launchKey(text: string): string {
   const trimmed = text.trim();

@@ -1,7 +1,7 @@
 import { QueryCache, QueryClient } from '@tanstack/svelte-query';
 import { api, ApiError, data, type Server } from '../api/client';
 import { messages } from '../messages';
-import { launchKey, launchTarget } from '../route';
+import { launchKey } from '../route';
 
 export type Entry = 'opening' | 'open' | 'locked' | 'unreachable' | 'token' | 'refused';
 
@@ -64,7 +64,7 @@ class Session {
     const key = location.hash.startsWith('#key=') ? launchKey(location.hash) : '';
     if (key) {
       // Before anything else: a key must not stay in the history.
-      history.replaceState(null, '', launchTarget(location.hash));
+      history.replaceState(null, '', '#/');
       dispatchEvent(new HashChangeEvent('hashchange'));
       if (await this.#exchange(key)) return;
     }
