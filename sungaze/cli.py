@@ -111,8 +111,7 @@ def run(settings: Settings, *, window: bool, print_url: bool = False) -> None:
     early = hold_back()
     runtime.start()
     # Only now: what ends at its start, because another one runs there, must not write into that one's log.
-    files = log_to_files(early, settings.logs)
-    logging.getLogger("sungaze").info("Sungaze %s runs at %s", __version__, runtime.address)
+    files = log_to_files(early, settings.logs, f"Sungaze {__version__} runs at {runtime.address}")
     try:
         if window:
             _open_window(runtime, settings)

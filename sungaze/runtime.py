@@ -22,7 +22,6 @@ from sungaze.api.auth import Guard, Sessions
 from sungaze.api.board import Board
 from sungaze.api.parts import Parts
 from sungaze.config import Settings
-from sungaze.diagnostics import gather
 from sungaze.errors import ConfigError, StoreError
 from sungaze.folder import Folder
 from sungaze.jobs.context import Context
@@ -33,7 +32,7 @@ from sungaze.jobs.queue import Queue
 from sungaze.jobs.subscriptions import Subscriptions
 from sungaze.reports.exports import Exports
 from sungaze.store import Store
-from sungaze.vault import open_vault
+from sungaze.vault import Vault, open_vault
 
 if TYPE_CHECKING:
     from sungaze.demo import Demo
@@ -118,7 +117,7 @@ class Runtime:
             exports=exports,
             sessions=self.sessions,
             wake=queue.wake,
-            diagnostics=lambda: gather(settings, vault, self._now()),
+            diagnostics=lambda: self._gather(vault),
             port=port,
             demo=settings.demo,
             closing=self.closing,
@@ -167,6 +166,11 @@ class Runtime:
             if not thread.is_alive() or time.monotonic() > deadline:
                 raise ConfigError("The API did not start; the log above tells why.")
             time.sleep(0.005)
+
+    def _gather(self, vault: Vault) -> bytes:
+        from sungaze.diagnostics import gather
+
+        return gather(self.settings, vault, self._now())
 
     def _settle_secrets(self) -> None:
         # Beside everything else: the keyring may bring up a prompt, or not answer at all.
