@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -23,6 +23,10 @@ from sungaze import __version__
 from sungaze.config import Settings, load
 from sungaze.errors import FolderInUse, UserError, VendorError
 from sungaze.logs import hold_back, log_to_files, log_to_stderr
+
+if TYPE_CHECKING:
+    from sungaze.remote import Desk
+    from sungaze.runtime import Runtime
 
 MENDABLE: Final = 2
 RUNS_ALREADY: Final = 3
@@ -67,6 +71,7 @@ _DATA_DIR = click.option(
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=None, help="With --server: the port; 0 takes a free one."
 )
+@click.option("--connect", metavar="URL", default=None, help="A window on the Sungaze server at that address.")
 @click.option(
     "--print-url", is_flag=True, help="With --server: print the plain address, without a key that opens a session."
 )
@@ -78,6 +83,7 @@ def main(
     demo: bool,
     host: str | None,
     port: int | None,
+    connect: str | None,
     print_url: bool,
     data_dir: Path | None,
 ) -> None:
@@ -87,16 +93,24 @@ def main(
         return
     if not server and (host is not None or port is not None or print_url):
         raise click.UsageError("--host, --port and --print-url go with --server.")
+    if connect is not None and (demo or host is not None):
+        raise click.UsageError("--connect goes with neither --demo nor --host: what is shown is the server's.")
     settings = load(environ=os.environ, data_dir=data_dir, host=host, port=port, demo=demo)
     log_to_stderr(settings.log)
-    run(settings, window=not server, print_url=print_url)
+    if connect is None:
+        from sungaze.runtime import Runtime
+
+        run(Runtime(settings), settings, window=not server, print_url=print_url)
+    else:
+        from sungaze.remote import Desk, desk_settings, server_address
+
+        address = server_address(connect)
+        settings = desk_settings(address, settings, named=data_dir is not None)
+        run(Desk(address, settings), settings, window=not server, print_url=print_url)
 
 
-def run(settings: Settings, *, window: bool, print_url: bool = False) -> None:
+def run(runtime: Runtime | Desk, settings: Settings, *, window: bool, print_url: bool = False) -> None:
     """Run until the window is closed or a signal comes. Raises UserError."""
-    from sungaze.runtime import Runtime
-
-    runtime = Runtime(settings)
     done = threading.Event()
 
     def on_signal(*_: Any) -> None:

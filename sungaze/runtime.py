@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import uvicorn
+from typing import TYPE_CHECKING
 
 from sungaze import clock
 from sungaze.api.app import create_app
@@ -31,6 +27,7 @@ from sungaze.jobs.judge import judge_fleet
 from sungaze.jobs.queue import Queue
 from sungaze.jobs.subscriptions import Subscriptions
 from sungaze.reports.exports import Exports
+from sungaze.serving import address_of, listen, pages_folder, serve
 from sungaze.store import Store
 from sungaze.vault import Vault, open_vault
 
@@ -38,14 +35,6 @@ if TYPE_CHECKING:
     from sungaze.demo import Demo
 
 log = logging.getLogger(__name__)
-
-GRACE_S: Final = 2
-
-
-def pages_folder() -> Path:
-    """Where the built pages are: beside the package once packed, in out/web in a checkout."""
-    packed = Path(__file__).parent / "web"
-    return packed if packed.is_dir() else Path(__file__).parent.parent / "out" / "web"
 
 
 class Runtime:
@@ -84,7 +73,7 @@ class Runtime:
         vault = open_vault(settings)
         self._undo.callback(vault.close)
         vault.standing()  # raises what is wrong with the file now, not at the first look
-        listener = _listen(settings.host, settings.port)
+        listener = listen(settings.host, settings.port)
         self._undo.callback(listener.close)
         port = listener.getsockname()[1]
         store = Store(settings.database)
@@ -122,7 +111,8 @@ class Runtime:
             demo=settings.demo,
             closing=self.closing,
         )
-        self._serve(parts, listener, settings.host, port)
+        app = Guard(create_app(parts, pages_folder()), self.sessions, host=settings.host, port=port)
+        self._undo.callback(serve(app, listener))
         if demo is not None:
             demo.renew(self.context)
         if self._polling:
@@ -131,8 +121,7 @@ class Runtime:
             subscriptions = Subscriptions(self.context)
             subscriptions.start()
             self._undo.callback(subscriptions.stop)
-        shown = "127.0.0.1" if settings.host in {"0.0.0.0", "localhost"} else settings.host
-        self.address = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+        self.address = address_of(settings.host, port)
         threading.Thread(target=self._settle_secrets, name="secrets", daemon=True).start()
         folder.announce(self.address, self.sessions.owner_secret)
         if demo is not None:
@@ -145,27 +134,6 @@ class Runtime:
             raise StoreError(
                 f"{self.settings.queue} cannot be used ({error}). It may be deleted; nothing is lost."
             ) from None
-
-    def _serve(self, parts: Parts, listener: socket.socket, host: str, port: int) -> None:
-        app = Guard(create_app(parts, pages_folder()), self.sessions, host=host, port=port)
-        config = uvicorn.Config(
-            app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S,
-            server_header=False, ws="none",
-        )  # fmt: skip
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=lambda: server.run(sockets=[listener]), name="api", daemon=True)
-        thread.start()
-
-        def stop() -> None:
-            server.should_exit = True
-            thread.join(GRACE_S + 1)
-
-        self._undo.callback(stop)
-        deadline = time.monotonic() + 10
-        while not server.started:
-            if not thread.is_alive() or time.monotonic() > deadline:
-                raise ConfigError("The API did not start; the log above tells why.")
-            time.sleep(0.005)
 
     def _gather(self, vault: Vault) -> bytes:
         from sungaze.diagnostics import gather
@@ -204,21 +172,3 @@ class Runtime:
         # Open event streams end first: the server would wait for them.
         self.closing.set()
         self._undo.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        if "in use" in reason:
-            raise ConfigError(
-                f"Port {port} on {host} is taken by another program. Nothing was started; choose another with --port."
-            ) from None
-        raise ConfigError(f"Sungaze cannot listen on {host}, port {port}: {reason}. Nothing was started.") from None
-    return listener

@@ -51,22 +51,7 @@ def create_app(parts: Parts | None, pages: Path | None = None) -> Litestar:
     routes += [*fleet.ROUTES, *search.ROUTES, *archive.ROUTES, *settings.ROUTES]
     routes += [*completeness.ROUTES, *devices.ROUTES, *export.ROUTES]
     routes += [*care.ROUTES, *layout.ROUTES, *sheets.ROUTES, *system.ROUTES]
-    if pages is not None and (pages / "index.html").is_file():
-        # The build names these files after what they hold, so a browser need not ask again and may keep them compiled.
-        assets = create_static_files_router(
-            path="/assets", directories=[pages / "assets"], cache_control=FOREVER, include_in_schema=False
-        )
-        entry = create_static_files_router(
-            path="/", directories=[pages], html_mode=True, cache_control=ASK_AGAIN, include_in_schema=False
-        )
-        routes += [assets, entry]
-    else:
-
-        @get("/", media_type="text/html", include_in_schema=False, sync_to_thread=False)
-        def pages_missing() -> Response[str]:
-            return Response(MISSING_PAGES, media_type="text/html")
-
-        routes.append(pages_missing)
+    routes += pages_routes(pages)
     return Litestar(
         route_handlers=routes,
         dependencies={"parts": Provide(provide_parts, sync_to_thread=False)},
@@ -74,3 +59,23 @@ def create_app(parts: Parts | None, pages: Path | None = None) -> Litestar:
         openapi_config=OpenAPIConfig(title="Sungaze", version=__version__, path="/api/schema"),
         logging_config=None,
     )
+
+
+def pages_routes(pages: Path | None) -> list[Any]:
+    """The built pages, or a page that says they are missing."""
+    if pages is None or not (pages / "index.html").is_file():
+        return [pages_missing]
+    # The build names these files after what they hold, so a browser need not ask again and may keep them compiled.
+    assets = create_static_files_router(
+        path="/assets", directories=[pages / "assets"], cache_control=FOREVER, include_in_schema=False
+    )
+    entry = create_static_files_router(
+        path="/", directories=[pages], html_mode=True, cache_control=ASK_AGAIN, include_in_schema=False
+    )
+    return [assets, entry]
+
+
+@get("/", media_type="text/html", include_in_schema=False, sync_to_thread=False)
+def pages_missing() -> Response[str]:
+    """Say that the pages were not built."""
+    return Response(MISSING_PAGES, media_type="text/html")

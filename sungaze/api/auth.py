@@ -128,11 +128,12 @@ class Guard:
     ) -> tuple[int, str, str] | None:
         if path.startswith(PUSHED):
             return None
-        if not self._host_ok(headers.get("host", "")):
+        bearer = self._sessions.bearer_ok(headers.get("authorization", ""))
+        # A page that a false name led here knows no token; an office's server is reached by names that it cannot know.
+        if not bearer and not self._host_ok(headers.get("host", "")):
             return 400, "bad-host", "This address is not Sungaze's own. Open it by the address that Sungaze printed."
         if not path.startswith(GUARDED):
             return None
-        bearer = self._sessions.bearer_ok(headers.get("authorization", ""))
         origin = headers.get("origin")
         if origin is not None and not bearer and origin.partition("://")[2] != headers.get("host"):
             return 403, "bad-origin", "This request comes from another page. Nothing was done."

@@ -74,14 +74,39 @@ class VendorList(msgspec.Struct):
     items: list[VendorOut]
 
 
-class Health(msgspec.Struct):
-    """Whether the parts run. `demo` is true on the demo fleet; `clock` says what is wrong with the computer's clock."""
+class ServerOut(msgspec.Struct):
+    """The server elsewhere whose window this is (`sungaze --connect`).
+
+    `state` is `there`, `lost`, `token` (it wants one), `version` (another one than ours) or `stranger` (no Sungaze);
+    `heard_at` when it answered last, `held_at` when the newest answer was given that is kept here (epoch seconds);
+    `reason` why it is not there; `plain` where others in the network could read what is sent.
+    """
+
+    address: str
+    state: str
+    heard_at: float | None
+    held_at: float | None
+    reason: str
+    plain: bool
+
+
+class Health(msgspec.Struct, omit_defaults=True):
+    """Whether the parts run. `demo` is true on the demo fleet; `server` is told by a window on a server elsewhere;
+    `clock` says what is wrong with the computer's clock.
+    """
 
     status: str
     version: str
     demo: bool
     session: bool
-    clock: str
+    server: ServerOut | None = None
+    clock: str = ""
+
+
+class TokenIn(msgspec.Struct, forbid_unknown_fields=True):
+    """The token of the server elsewhere."""
+
+    token: str
 
 
 class SessionIn(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,14 +11,14 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.datastructures.state import State
-from litestar.exceptions import PermissionDeniedException
+from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.params import JSONBody
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from sungaze import __version__, clock
-from sungaze.api.auth import cookie_name
+from sungaze.api.auth import Sessions, cookie_name
 from sungaze.api.parts import GivenParts, Parts
-from sungaze.api.shapes import Health, SessionIn, SessionOut
+from sungaze.api.shapes import Health, ServerOut, SessionIn, SessionOut, TokenIn
 
 SETTLE_S: Final = 0.25
 """Events that come within it are told as one."""
@@ -32,19 +32,24 @@ def get_health(parts: GivenParts, request: Request[None, None, State]) -> Health
     known = parts.sessions.knows(cookie)
     told = known or parts.sessions.bearer_ok(request.headers.get("authorization", ""))
     trouble = clock.trouble_of(parts.context.now(), parts.context.worked_until if told else None)
-    return Health("ok", __version__, parts.demo, known, trouble)
+    return Health("ok", __version__, parts.demo, known, clock=trouble)
 
 
 @post("/api/session", operation_id="openSession", status_code=200, sync_to_thread=False)
 def open_session(parts: GivenParts, data: JSONBody[SessionIn]) -> Response[SessionOut]:
     """Exchange a one-use launch key for the session's cookie."""
-    opened = parts.sessions.open(data.key)
+    return exchange_key(parts.sessions, parts.port, data)
+
+
+def exchange_key(sessions: Sessions, port: int, data: SessionIn) -> Response[SessionOut]:
+    """The session's cookie for a launch key. Raises PermissionDeniedException for one that opens nothing."""
+    opened = sessions.open(data.key)
     if opened is None:
         raise PermissionDeniedException(
             "This link was used already, or is not of this start of Sungaze. Start Sungaze again to get a new one."
         )
     value, window = opened
-    cookie = Cookie(key=cookie_name(parts.port), value=value, path="/", httponly=True, samesite="strict")
+    cookie = Cookie(key=cookie_name(port), value=value, path="/", httponly=True, samesite="strict")
     return Response(SessionOut(reload=window), cookies=[cookie])
 
 
@@ -52,6 +57,12 @@ def open_session(parts: GivenParts, data: JSONBody[SessionIn]) -> Response[Sessi
 def new_launch_key(parts: GivenParts) -> dict[str, str]:
     """A new launch key, for a second start on the same folder; the guard has checked that it may ask."""
     return {"key": parts.sessions.launch_key()}
+
+
+@post("/api/server/token", operation_id="giveServerToken", status_code=200, sync_to_thread=False)
+def give_server_token(data: JSONBody[TokenIn]) -> ServerOut:
+    """Give a window on a server elsewhere the server's token; only `sungaze --connect` takes it."""
+    raise NotFoundException("This is no window on a server elsewhere, so it needs no token. Nothing was changed.")
 
 
 @get("/api/events", operation_id="streamEvents", media_type="text/event-stream", sync_to_thread=False)
@@ -82,4 +93,4 @@ async def _events(parts: Parts) -> AsyncIterator[ServerSentEventMessage]:
         parts.context.events.leave(listener)
 
 
-ROUTES = [get_health, open_session, new_launch_key, stream_events]
+ROUTES = [get_health, open_session, new_launch_key, give_server_token, stream_events]

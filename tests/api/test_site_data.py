@@ -60,6 +60,8 @@ def test_a_device_tells_its_facts_its_figures_and_its_place_among_the_others(fle
     assert "ac_power_w" in {figure["metric"] for figure in whole["figures"]}
     assert whole["first_seen"] <= fleet.now()
     assert (whole["replaces"], whole["replaced_by"]) == (None, None)
+    # A curve may tell of a panel before the list of devices does: the list's first word of its state is a change.
+    assert [(f["what"], f["before"], f["after"]) for f in whole["flips"]] in ([], [("status", "unknown", "normal")])
 
 
 def test_a_device_of_another_site_is_not_found(fleet: Fleet) -> None:

@@ -18,8 +18,6 @@ pytestmark = [pytest.mark.window, pytest.mark.slow, pytest.mark.timeout(180)]
 
 PATIENCE_S = 120
 STOP_S = 5
-ENOUGH = DEMO_SITES * 2 // 3
-"""Sites with figures: the last ones wait for their vendors' limits a minute."""
 COLOURS = 40
 """A white or an empty window has a handful; the list of the fleet, with its anti-aliased words, has hundreds."""
 LOOK = """
@@ -77,7 +75,7 @@ def test_the_fleet_is_in_the_window_and_a_signal_ends_all_of_it(
     shots = TOP / "out" / "screenshots"
     shots.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + PATIENCE_S
-    while sites_of(tmp_path / "data") < ENOUGH or colours(screen, shots / "window-demo.png") < COLOURS:
+    while sites_of(tmp_path / "data") < DEMO_SITES or colours(screen, shots / "window-demo.png") < COLOURS:
         assert demo.poll() is None, (tmp_path / "log").read_text()
         assert time.monotonic() < deadline, (tmp_path / "log").read_text()
         time.sleep(0.3)

@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 from emulating import NOON, Hands
 from mosquitto import PASSWORD, USER, Mosquitto, free_port
+from program import COMMAND
 
 from sungaze.emulators import Emulator, World
 from sungaze.emulators._cps_messages import OWN_FAULTS, Sender
@@ -381,7 +381,7 @@ def test_the_command_prints_the_three_ways(tmp_path: Path, receiver: Receiver) -
     with Mosquitto(tmp_path / "open") as open_broker:
         port = free_port()
         command = [
-            sys.executable, "-m", "sungaze.cli", "emulate", "cps", "--sites", "2",
+            *COMMAND, "emulate", "cps", "--sites", "2",
             "--now", "2026-06-01T18:05:00Z", "--speed", "0",
             "--mqtt", f"{USER}:{PASSWORD}@127.0.0.1:{open_broker.port}", "--push", receiver.url,
             "--modbus-port", str(port),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections import Counter
 from contextlib import ExitStack
 from datetime import datetime
 
 import httpx
 import pytest
+from program import COMMAND
 
 from sungaze.emulators._solaredge_site import inverter_serial, site_id_of
 
@@ -57,7 +57,7 @@ def test_the_dialect_has_its_own_method_plan_and_key_and_v2_stays_the_usual_one(
 
 
 def test_the_command_prints_what_a_connector_takes() -> None:
-    command = [sys.executable, "-m", "sungaze.cli", "emulate", "solaredge", "--dialect", "v1", "--sites", "1"]
+    command = [*COMMAND, "emulate", "solaredge", "--dialect", "v1", "--sites", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         ready = json.loads(running.stdout.readline())

@@ -33,7 +33,7 @@ from sungaze.vendors._contract import Probe
 
 SOAK = os.environ.get("SUNGAZE_SOAK") == "1"
 pytestmark = [pytest.mark.soak if SOAK else pytest.mark.slow]
-MIXES = int(os.environ.get("SUNGAZE_SOAK_MIXES", "200")) if SOAK else 2
+MIXES = int(os.environ.get("SUNGAZE_SOAK_MIXES", "200")) if SOAK else 3
 HOUR_S = 3_600
 STEP_S = 2 * HOUR_S + 77
 START = NOON_IN_CHICAGO - 4 * HOUR_S

@@ -17,7 +17,7 @@ from spine import ROUNDING, truth
 from sungaze.emulators import Emulator, World, serve
 
 SOAK = os.environ.get("SUNGAZE_SOAK") == "1"
-KILLS = 200 if SOAK else 10
+KILLS = 200 if SOAK else 20
 
 
 @pytest.fixture

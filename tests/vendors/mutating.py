@@ -28,7 +28,7 @@ from sungaze.vendors._contract import Answer, Exchange, Response
 SOAK = os.environ.get("SUNGAZE_SOAK") == "1"
 MARKS = [pytest.mark.soak] if SOAK else []
 """Under `make soak` these tests are its own, with so many more examples."""
-EXAMPLES = int(os.environ.get("SUNGAZE_SOAK_EXAMPLES", "100000")) if SOAK else 300
+EXAMPLES = int(os.environ.get("SUNGAZE_SOAK_EXAMPLES", "100000")) if SOAK else 500
 FUZZ = settings(
     deadline=None,
     max_examples=EXAMPLES,

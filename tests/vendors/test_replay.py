@@ -237,7 +237,7 @@ def test_a_mutated_recording_ends_in_lines_or_in_a_sentence(vendor: str, tape: A
     assert len(recorded) > 5
     target = tmp_path / "mutated.har"
 
-    @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=125, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(data=st.data())
     def mutated(data: st.DataObject) -> None:
         chosen = data.draw(st.lists(st.integers(0, len(recorded) - 1), min_size=1, max_size=6, unique=True))

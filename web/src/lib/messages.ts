@@ -35,6 +35,8 @@ export const messages = {
     demo: 'DEMO',
     demoWords: 'Simulated sites on simulated vendors, in a data folder of their own. Nothing here is yours.',
     lost: 'No connection to Sungaze. Trying again; what you see is as it was.',
+    lostServer: (address: string, heard: string, held: string): string =>
+      `No connection to ${address}${heard ? ` since ${heard}` : ''}. Trying again; what you see is as it was${held ? ` at ${held}` : ''}.`,
     mended: 'Connected again.',
     theme: {
       label: (now: string): string => `Theme: ${now}. Change it`,
@@ -115,6 +117,17 @@ export const messages = {
     notKey: 'That is neither a link of Sungaze nor the key at the end of one.',
     unreachable: 'Sungaze does not answer. Is it still running?',
     retry: 'Look again',
+    noServer: (address: string, reason: string): string =>
+      `The server at ${address} does not answer${reason ? ` (${reason})` : ''}. This window goes on trying; nothing of it is here yet.`,
+    refusedTitle: (address: string): string => `${address} cannot be shown`,
+    tokenTitle: (address: string): string => `The token of ${address}`,
+    tokenLead:
+      'Whoever looks after that server has set one (SUNGAZE_TOKEN). It is asked once, and kept in this computer’s keyring, or where there is none in a file that only you can read.',
+    tokenPlain:
+      'This address is not encrypted: whoever can listen in your network can read the token and the data. Use an https address where there is one.',
+    token: 'Token',
+    tokenGive: 'Connect',
+    noToken: 'Paste the token first.',
   },
 
   welcome: {
@@ -1135,6 +1148,7 @@ export const messages = {
     consent: 'I agree to this.',
     owner: 'The owner’s consent',
     ownerHelp: 'The owner signs in on the vendor’s own page and allows Sungaze to read. The password is never seen here.',
+    ownerElsewhere: 'This window shows a server elsewhere, and the browser’s answer does not reach that: paste the code.',
     ownerReturn: 'The answer comes back by itself if your application has this return address:',
     ownerAsk: 'Open the consent page',
     ownerAskCode: 'Open it and paste the code',

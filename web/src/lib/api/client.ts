@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch';
+import { held } from '../state/held.svelte';
 import type { components, paths } from './schema';
 
 export type Schemas = components['schemas'];
@@ -16,11 +17,16 @@ export type Alert = Schemas['AlertOut'];
 export type Flow = Schemas['FlowOut'];
 export type Completeness = Schemas['CompletenessOut'];
 export type Quota = Schemas['QuotaOut'];
+export type Server = Schemas['ServerOut'];
 
 /** The typed client. Its `fetch` is looked up at each call, so that tests can stand in for the server. */
 export const api = createClient<paths>({
   baseUrl: globalThis.location?.origin,
-  fetch: (request) => globalThis.fetch(request),
+  fetch: async (request) => {
+    const answer = await globalThis.fetch(request);
+    held.note(answer);
+    return answer;
+  },
 });
 
 /** An answer that is not data. `status` 0 means that there was no answer at all. */

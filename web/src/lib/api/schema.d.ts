@@ -675,6 +675,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/server/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** GiveServerToken */
+        post: operations["giveServerToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session": {
         parameters: {
             query?: never;
@@ -1403,8 +1420,10 @@ export interface components {
         };
         /** Health */
         Health: {
+            /** @default  */
             clock: string;
             demo: boolean;
+            server?: components["schemas"]["ServerOut"] | null;
             session: boolean;
             status: string;
             version: string;
@@ -1777,6 +1796,15 @@ export interface components {
             site_id: number;
             unit: string;
         };
+        /** ServerOut */
+        ServerOut: {
+            address: string;
+            heard_at: number | null;
+            held_at: number | null;
+            plain: boolean;
+            reason: string;
+            state: string;
+        };
         /** ServiceOut */
         ServiceOut: {
             age_minutes: number;
@@ -1951,6 +1979,10 @@ export interface components {
         SparklineOut: {
             site_id: number;
             values: (number | null)[];
+        };
+        /** TokenIn */
+        TokenIn: {
+            token: string;
         };
         /** UndoMergeIn */
         UndoMergeIn: {
@@ -3590,6 +3622,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SecretStoreOut"];
+                };
+            };
+        };
+    };
+    giveServerToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerOut"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };

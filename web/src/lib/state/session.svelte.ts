@@ -1,9 +1,11 @@
 import { QueryCache, QueryClient } from '@tanstack/svelte-query';
-import { api, ApiError, data } from '../api/client';
+import { api, ApiError, data, type Server } from '../api/client';
 import { messages } from '../messages';
 import { launchKey } from '../route';
 
-export type Entry = 'opening' | 'open' | 'locked' | 'unreachable';
+export type Entry = 'opening' | 'open' | 'locked' | 'unreachable' | 'token' | 'refused';
+
+const AGAIN_MS = 3_000;
 
 /** Whether this window may read the API, and what kind of Sungaze answers it. */
 class Session {
@@ -12,6 +14,8 @@ class Session {
   #version = $state('');
   #clock = $state('');
   #refusal = $state('');
+  #server = $state.raw<Server | null>(null);
+  #again: ReturnType<typeof setTimeout> | undefined;
 
   /** The one cache of answers. Ours is a loopback server: whether the machine is online says nothing about it. */
   readonly queries = new QueryClient({
@@ -38,6 +42,11 @@ class Session {
 
   get version(): string {
     return this.#version;
+  }
+
+  /** The server elsewhere that this window shows; null for one of its own. */
+  get server(): Server | null {
+    return this.#server;
   }
 
   /** What is wrong with the clock of the computer that Sungaze runs on, in the server's words; empty where nothing is. */
@@ -75,22 +84,44 @@ class Session {
 
   /** Asks what answers and whether our cookie is known. */
   async look(): Promise<void> {
+    clearTimeout(this.#again);
     try {
       const health = await data(api.GET('/api/health'));
       this.#demo = health.demo;
       this.#version = health.version;
-      this.#clock = health.clock;
-      this.#entry = health.session ? 'open' : 'locked';
+      this.#clock = health.clock ?? '';
+      this.#server = health.server ?? null;
+      this.#entry = health.session ? standing(this.#server) : 'locked';
     } catch {
       this.#entry = 'unreachable';
     }
+    if (this.#entry === 'unreachable') this.#again = setTimeout(() => void this.look(), AGAIN_MS);
+  }
+
+  /** Gives the server elsewhere its token. */
+  async give(token: string): Promise<void> {
+    this.#refusal = '';
+    if (!token.trim()) {
+      this.#refusal = messages.entry.noToken;
+      return;
+    }
+    try {
+      await data(api.POST('/api/server/token', { body: { token } }));
+    } catch (error) {
+      this.#refusal = error instanceof ApiError && error.status > 0 ? error.message : messages.entry.unreachable;
+      return;
+    }
+    await this.look();
+    void this.queries.invalidateQueries();
   }
 
   /** Asks, without disturbing the page, whether our cookie is still known; an absent server is not an answer. */
   async check(): Promise<void> {
     try {
       const health = await data(api.GET('/api/health'));
+      this.#server = health.server ?? null;
       if (!health.session) this.#entry = 'locked';
+      else if (['token', 'refused'].includes(standing(this.#server))) this.#entry = standing(this.#server);
     } catch {
       // The connection is lost; the live stream says so and goes on trying.
     }
@@ -100,7 +131,8 @@ class Session {
   refused(error: unknown): void {
     if (error instanceof ApiError && error.status === 401 && this.#entry === 'open') {
       this.#refusal = '';
-      this.#entry = 'locked';
+      if (this.#server) void this.check();
+      else this.#entry = 'locked';
     }
   }
 
@@ -116,6 +148,14 @@ class Session {
     }
     return false;
   }
+}
+
+/** What a window can show of a server elsewhere; a lost one stays open while there is something of it to see. */
+function standing(server: Server | null): Entry {
+  if (!server || server.state === 'there') return 'open';
+  if (server.state === 'token') return 'token';
+  if (server.state === 'lost') return server.held_at === null ? 'unreachable' : 'open';
+  return 'refused';
 }
 
 export const session = new Session();

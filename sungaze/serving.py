@@ -1,0 +1,71 @@
+"""A listening socket, and an application that is served on it by a thread."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from sungaze.errors import ConfigError
+
+GRACE_S: Final = 2
+START_S: Final = 10
+
+
+def pages_folder() -> Path:
+    """Where the built pages are: beside the package once packed, in out/web in a checkout."""
+    packed = Path(__file__).parent / "web"
+    return packed if packed.is_dir() else Path(__file__).parent.parent / "out" / "web"
+
+
+def address_of(host: str, port: int) -> str:
+    """The address under which this machine reaches what listens there."""
+    shown = "127.0.0.1" if host in {"0.0.0.0", "localhost"} else host
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def serve(app: Any, listener: socket.socket) -> Callable[[], None]:
+    """Serve an ASGI application until the answer is called. Raises ConfigError where it does not start."""
+    config = uvicorn.Config(
+        app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False,
+        ws="none",
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: server.run(sockets=[listener]), name="api", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join(GRACE_S + 1)
+
+    deadline = time.monotonic() + START_S
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            stop()
+            raise ConfigError("The API did not start; the log above tells why.")
+        time.sleep(0.005)
+    return stop
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one. Raises ConfigError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        if "in use" in reason:
+            raise ConfigError(
+                f"Port {port} on {host} is taken by another program. Nothing was started; choose another with --port."
+            ) from None
+        raise ConfigError(f"Sungaze cannot listen on {host}, port {port}: {reason}. Nothing was started.") from None
+    return listener
