@@ -141,7 +141,6 @@ def run(make: Callable[[], Runtime | Desk], settings: Settings, *, window: bool,
             _open_window(settings, start)
             return
         runtime = start.finish()
-        log.info("Sungaze %s runs at %s", __version__, runtime.address)
         click.echo(runtime.address if print_url else runtime.link())
         opens = "it asks for the token" if print_url else "it opens one session"
         log.info("Open this address; %s. Ctrl-C stops Sungaze.", opens)
@@ -185,7 +184,8 @@ class _Start:
             self._runtime.present = lambda: self.present()
             self._runtime.start()
             # Only now: what ends at its start, because another one runs there, must not write into that one's log.
-            self._files = log_to_files(self._early, self._settings.logs)
+            first = f"Sungaze {__version__} runs at {self._runtime.address}"
+            self._files = log_to_files(self._early, self._settings.logs, first)
         except BaseException as failure:
             self.failure = failure
         self.done.set()
@@ -229,7 +229,6 @@ def _open_window(settings: Settings, start: _Start) -> None:
             start.finish()
         if missing is not None:
             raise missing
-        log.info("Sungaze %s opens its window", __version__)
         open_desktop(
             lambda: start.finish().link(window=True), data_dir=settings.data_dir, demo=settings.demo,
             token=lambda: start.finish().sessions.owner_secret, starting=start, secret_store=secret_store,

@@ -36,9 +36,10 @@ def hold_back() -> MemoryHandler:
     return early
 
 
-def log_to_files(early: MemoryHandler, folder: Path) -> LogFile:
-    """The handler that writes to a folder from now on, beginning with what was held back."""
+def log_to_files(early: MemoryHandler, folder: Path, first: str) -> LogFile:
+    """The handler that writes to a folder from now on: first a line of its own, then what was held back."""
     file = LogFile(folder / NAME)
+    file.handle(logging.LogRecord("sungaze", logging.INFO, "", 0, first, None, None))
     early.setTarget(file)
     early.flush()
     root = logging.getLogger()

@@ -18,7 +18,6 @@ from sungaze.api.auth import Guard, Sessions
 from sungaze.api.board import Board
 from sungaze.api.parts import Parts
 from sungaze.config import Settings
-from sungaze.diagnostics import gather
 from sungaze.errors import ConfigError, StoreError
 from sungaze.folder import Folder
 from sungaze.jobs.context import Context
@@ -30,7 +29,7 @@ from sungaze.jobs.subscriptions import Subscriptions
 from sungaze.reports.exports import Exports
 from sungaze.serving import address_of, listen, pages_folder, serve
 from sungaze.store import Store
-from sungaze.vault import SecretStore, open_vault
+from sungaze.vault import SecretStore, Vault, open_vault
 
 if TYPE_CHECKING:
     from sungaze.demo import Demo
@@ -113,7 +112,7 @@ class Runtime:
             exports=exports,
             sessions=self.sessions,
             wake=queue.wake,
-            diagnostics=lambda: gather(settings, vault, self._now()),
+            diagnostics=lambda: self._gather(vault),
             port=port,
             demo=settings.demo,
             closing=self.closing,
@@ -145,6 +144,11 @@ class Runtime:
             raise StoreError(
                 f"{self.settings.queue} cannot be used ({error}). It may be deleted; nothing is lost."
             ) from None
+
+    def _gather(self, vault: Vault) -> bytes:
+        from sungaze.diagnostics import gather
+
+        return gather(self.settings, vault, self._now())
 
     def _settle_secrets(self) -> None:
         # Beside everything else: the keyring may bring up a prompt, or not answer at all.

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import secretstorage
@@ -99,9 +99,12 @@ class SecretService:
 
     def entries(self) -> dict[str, str]:
         """Every entry by its service name."""
+        found = {}
         with closing(self._connection()) as connection:
-            items = list(secretstorage.get_default_collection(connection).get_all_items())
-            return {i.get_attributes().get("service", ""): i.get_secret().decode() for i in items}
+            for item in secretstorage.get_default_collection(connection).get_all_items():
+                with suppress(secretstorage.ItemNotFoundException):  # removed while we look
+                    found[item.get_attributes().get("service", "")] = item.get_secret().decode()
+        return found
 
     def remove_all(self) -> None:
         """Delete every entry, as a user might."""

@@ -17,9 +17,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from program import PATIENCE_S, TOKEN, TOP, Sungaze, environment
+from program import TOKEN, TOP, Sungaze, environment
 
 START_S = 40
+PATIENCE_S = 20
+"""What stopping is given where it is not what is tested."""
 WITHOUT_ROOTS_RIGHTS = (
     ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"]
     if os.geteuid() == 0

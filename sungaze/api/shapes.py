@@ -91,16 +91,16 @@ class ServerOut(msgspec.Struct):
 
 
 class Health(msgspec.Struct, omit_defaults=True):
-    """Whether the parts run. `demo` is true on the demo fleet; `clock` says what is wrong with the computer's
-    clock; `server` is told by a window on a server elsewhere.
+    """Whether the parts run. `demo` is true on the demo fleet; `server` is told by a window on a server elsewhere;
+    `clock` says what is wrong with the computer's clock.
     """
 
     status: str
     version: str
     demo: bool
     session: bool
-    clock: str
     server: ServerOut | None = None
+    clock: str = ""
 
 
 class TokenIn(msgspec.Struct, forbid_unknown_fields=True):

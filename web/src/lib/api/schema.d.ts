@@ -1437,6 +1437,7 @@ export interface components {
         };
         /** Health */
         Health: {
+            /** @default  */
             clock: string;
             demo: boolean;
             server?: components["schemas"]["ServerOut"] | null;

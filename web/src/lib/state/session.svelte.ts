@@ -89,7 +89,7 @@ class Session {
       const health = await data(api.GET('/api/health'));
       this.#demo = health.demo;
       this.#version = health.version;
-      this.#clock = health.clock;
+      this.#clock = health.clock ?? '';
       this.#server = health.server ?? null;
       this.#entry = health.session ? standing(this.#server) : 'locked';
     } catch {
