@@ -217,8 +217,8 @@ class Desk:
                 self._version,
                 self._demo,
                 self.sessions.knows(request.cookies.get(cookie)),
-                self._clock,
-                self._told(),
+                server=self._told(),
+                clock=self._clock,
             )
 
         @post("/api/session", status_code=200, sync_to_thread=False)
