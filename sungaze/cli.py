@@ -6,6 +6,7 @@ data folder already.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import logging
@@ -110,13 +111,21 @@ def main(
         run(lambda: _desk(address, own), own, window=not server, print_url=print_url)
 
 
+def _lighten() -> None:
+    """Keep a start from importing what libraries would try for, and nothing of ours uses: a fifth of its time."""
+    for name in ("httpx._main", "pydantic"):  # a command line of its own, with rich; and Litestar's plugin for it
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+
+
 def _runtime(settings: Settings) -> Runtime:
+    _lighten()
     from sungaze.runtime import Runtime
 
     return Runtime(settings)
 
 
 def _desk(address: str, settings: Settings) -> Desk:
+    _lighten()
     from sungaze.remote import Desk
 
     return Desk(address, settings)
@@ -180,6 +189,8 @@ class _Start:
 
     def _run(self) -> None:
         try:
+            # Thousands of objects come to stay now; looking through them again and again finds nothing.
+            gc.disable()
             self._runtime = self._make()
             self._runtime.present = lambda: self.present()
             self._runtime.start()
@@ -188,6 +199,8 @@ class _Start:
             self._files = log_to_files(self._early, self._settings.logs, first)
         except BaseException as failure:
             self.failure = failure
+        finally:
+            gc.enable()
         self.done.set()
 
     def finish(self) -> Runtime | Desk:
