@@ -37,7 +37,8 @@ dist: setup ## the program as one file, the wheel and the Debian package, into o
 
 .PHONY: test-dist
 test-dist: setup-test dist ## the tests that drive what `make dist` built
-	@.venv/bin/pytest -m dist tests/dist
+	@build/setup.sh --test --dist
+	@build/check.sh dist
 
 .PHONY: bench
 bench: setup-test ## the benchmarks' table

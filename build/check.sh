@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check, one line each with its time, and pytest last; ends at the first that fails.
-#   build/check.sh quick|all
+#   build/check.sh quick|all|dist
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 readonly quick=$([[ ${1:-all} != quick ]] || echo yes)
@@ -13,7 +13,14 @@ api_client_is_fresh() {
   diff -u web/src/lib/api/schema.d.ts out/schema.d.ts
 }
 
-if [[ ${1:-} == api-client ]]; then
+if [[ ${1:-} == dist ]]; then
+  echo "Tests of what was built (pytest):"
+  $bin/pytest -m dist tests/dist
+  echo "Tests of the whole program, of the executable (pytest):"
+  export SUNGAZE_PROGRAM=$PWD/out/dist/sungaze
+  exec $bin/pytest -n 2 --dist loadfile -m "not soak and not dist" tests/web tests/test_cli.py tests/test_demo_truth.py \
+    tests/test_diagnostics.py tests/test_load.py tests/test_program_keyring.py tests/test_rough_ground.py
+elif [[ ${1:-} == api-client ]]; then
   step "The web client from the API's contract" api-client "$mend" api_client web/src/lib/api/schema.d.ts
   exit
 elif [[ ${1:-} == api-client-check ]]; then

@@ -1,16 +1,23 @@
 #!/usr/bin/env bash
 # Everything that Sungaze needs, in five steps; a step whose inputs did not change does nothing.
 #   build/setup.sh [--test]      with --test also what only the tests need
+#   build/setup.sh --test --dist and what the tests of the executable need
 #   WINDOW=no build/setup.sh     without what only the window needs
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-tests=
-[[ ${1:-} != --test ]] || tests=yes
+tests= dist=
+for word in "$@"; do
+  case $word in
+    --test) tests=yes ;;
+    --dist) dist=yes ;;
+  esac
+done
 window=yes
 [[ ${WINDOW:-} != no ]] || window=
 
 readonly WINDOW_PACKAGES=(gir1.2-webkit2-4.1 gir1.2-gtk-3.0 libgirepository1.0-dev libcairo2-dev pkg-config)
 readonly TEST_PACKAGES=(chromium dbus-daemon gnome-keyring mosquitto mosquitto-clients xvfb)
+readonly DIST_PACKAGES=(systemd tesseract-ocr xdotool)
 readonly NETWORK="Mend what the log says (is the network there?) and type the command again; what was done stays done."
 
 # Two at once would write into each other's folders.
@@ -33,6 +40,7 @@ missing_packages() {
   local packages=() package
   "$python" -c 'import ensurepip, venv' 2>/dev/null || echo "$("$python" -c "$version")-venv"
   [[ ! $tests ]] || packages+=("${TEST_PACKAGES[@]}")
+  [[ ! $dist ]] || packages+=("${DIST_PACKAGES[@]}")
   if [[ $window ]]; then
     packages+=("${WINDOW_PACKAGES[@]}")
     # PyGObject and pycairo come as sources and are compiled here.

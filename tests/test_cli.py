@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from program import STOP_S, TOKEN, Sungaze, environment
+from program import COMMAND, STOP_S, TOKEN, Sungaze, environment
 
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/#key=[\w-]{16,}\n")
 
@@ -26,7 +26,7 @@ LINK = re.compile(r"http://127\.0\.0\.1:\d+/#key=[\w-]{16,}\n")
 def sungaze(home: Path, *words: str, code: int = 2, **more: str) -> subprocess.CompletedProcess[str]:
     """The finished command; `code` is the exit code it must have."""
     done = subprocess.run(
-        [sys.executable, "-m", "sungaze.cli", *words],
+        [*COMMAND, *words],
         cwd=home, env=environment(home, **more), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == code, done.stderr
@@ -213,7 +213,7 @@ def emulate(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str
 
     def start(*words: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sungaze.cli", "emulate", *words],
+            [*COMMAND, "emulate", *words],
             cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         started.append(process)
@@ -299,7 +299,7 @@ def test_a_token_in_dotenv_of_the_data_folder_counts(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / ".env").write_text("SUNGAZE_TOKEN=one-from-the-data-folder-0123456789\n")
     process = subprocess.Popen(
-        [sys.executable, "-m", "sungaze.cli", "--server", "--data-dir", "data"],
+        [*COMMAND, "--server", "--data-dir", "data"],
         cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout

@@ -7,7 +7,6 @@ import json
 import sqlite3
 import stat
 import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from program import DEMO_SITES, Sungaze, environment
+from program import COMMAND, DEMO_SITES, Sungaze, environment
 
 from sungaze.diagnostics import Redactor
 
@@ -114,7 +113,7 @@ def test_the_report_is_for_who_has_a_session_only(demo: Sungaze) -> None:
 
 def written(home: Path, folder: Path, target: str = "report.zip") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "sungaze.cli", "diagnostics", "-o", target, "--data-dir", str(folder)],
+        [*COMMAND, "diagnostics", "-o", target, "--data-dir", str(folder)],
         cwd=home, env=environment(home), capture_output=True, text=True, timeout=60,
     )  # fmt: skip
 

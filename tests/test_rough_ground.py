@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from program import TOKEN, TOP, Sungaze, environment
+from program import COMMAND, TOKEN, TOP, Sungaze, environment
 
 START_S = 40
 PATIENCE_S = 20
@@ -28,7 +28,6 @@ WITHOUT_ROOTS_RIGHTS = (
     else []
 )
 """Begins a command that file permissions bind, as they bind a user."""
-PROGRAM = [sys.executable, "-m", "sungaze.cli"]
 
 
 class Started(subprocess.Popen[str]):
@@ -37,7 +36,7 @@ class Started(subprocess.Popen[str]):
     def __init__(self, home: Path, *words: str, before: list[str] | None, env: dict[str, str] | None) -> None:
         self.complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by the fixture
         super().__init__(
-            [*(before or []), *PROGRAM, *words],
+            [*(before or []), *COMMAND, *words],
             cwd=home, env=env or environment(home, SUNGAZE_TOKEN=TOKEN), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=self.complaints, text=True,
         )  # fmt: skip
@@ -185,7 +184,7 @@ def test_it_runs_from_and_in_paths_with_spaces_and_letters_of_any_kind(start: St
     answer = httpx.get(f"{address}/api/about", headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False)
     process.stopped()
     assert answer.json()["data_folder"] == str(place / ".local/share/sungaze")
-    done = subprocess.run([*PROGRAM, "export", "-o", "größe 1.csv"], cwd=place, env=env, capture_output=True, text=True,
+    done = subprocess.run([*COMMAND, "export", "-o", "größe 1.csv"], cwd=place, env=env, capture_output=True, text=True,
                           timeout=START_S)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (place / "größe 1.csv").is_file()

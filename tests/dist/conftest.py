@@ -18,7 +18,7 @@ from packed import DIST, STRANGER, Packed
 @pytest.fixture(autouse=True, scope="session")
 def built() -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root can be another user and hide what a computer has")
+        pytest.fail("Only root can be another user and hide what a computer has: run make test-dist as root.")
     if not (DIST / "sungaze").is_file():
         pytest.fail("There is no executable: make dist")
 

@@ -54,7 +54,7 @@ class Packed:
 
     def __init__(
         self, room: Path, *words: str, program: str | None = None, display: str | None = None, bare: bool = False,
-        home: bool = True,
+        home: bool = True, bus: str | None = None,
     ) -> None:  # fmt: skip
         self.room = room
         self.tmp = room / "tmp"
@@ -64,7 +64,12 @@ class Packed:
             environment["HOME"] = str(room / "home")
         if display is not None:
             environment |= {"DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1"}
-        command = as_stranger([program or str(room / "sungaze"), *words])
+        command = [program or str(room / "sungaze"), *words]
+        if bus is None:
+            command = as_stranger(command)
+        else:
+            # A bus lets in its own user only.
+            environment["DBUS_SESSION_BUS_ADDRESS"] = bus
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 without_desktop(command) if bare else command, cwd=room / "elsewhere", env=environment,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,39 +10,10 @@ from pathlib import Path
 import pytest
 from packed import START_S, Packed, as_stranger, wait_until, without_desktop
 from program import STOP_S, TOP
+from screen import COLOURS, colours, read
 from x11 import ask_to_close, windows
 
 pytestmark = [pytest.mark.dist, pytest.mark.timeout(300)]
-
-COLOURS = 60
-"""A window without its page has a handful; words with soft edges have hundreds."""
-LOOK = """
-import sys, gi
-gi.require_version("Gdk", "3.0")
-from gi.repository import Gdk
-root = Gdk.get_default_root_window()
-shot = Gdk.pixbuf_get_from_window(root, 0, 0, root.get_width(), root.get_height())
-shot.savev(sys.argv[1], "png", [], [])
-pixels, step = shot.get_pixels(), shot.get_n_channels()
-print(len({pixels[n:n + 3] for n in range(0, len(pixels) - 3, step * 7)}))
-"""
-
-
-def colours(display: str, file: Path) -> int:
-    """Take a picture of the screen, and count its colours."""
-    command = [sys.executable, "-W", "ignore", "-c", LOOK, str(file)]
-    environment = {"DISPLAY": display, "PATH": "/usr/bin:/bin"}
-    return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
-
-
-def read(file: Path) -> str:
-    """The words of a picture, by a machine's eyes."""
-    if not shutil.which("tesseract"):
-        pytest.fail("tesseract is missing: apt-get install tesseract-ocr")
-    # As one block of text: its search for columns takes the table apart, and loses what stands in between.
-    command = ["tesseract", str(file), "-", "--psm", "6", "--dpi", "90"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
 
 def test_the_demo_is_on_the_screen_and_closing_the_window_ends_all_of_it(
     room: Path, display: str, start: Callable[..., Packed]
