@@ -69,6 +69,9 @@ class Demo:
     def stop(self) -> None:
         """End every emulator."""
         self._closing.set()
+        # All at once: one after the other they would take longer than a stop may.
+        for emulator in self._emulators:
+            emulator.leave()
         self._undo.close()
 
     def renew(self, context: Context) -> None:

@@ -34,7 +34,7 @@ from sungaze.api.system import exchange_key, present_for
 from sungaze.config import LOOPBACK, Settings
 from sungaze.errors import ConfigError, Unavailable
 from sungaze.folder import Folder
-from sungaze.serving import address_of, listen, pages_folder, serve
+from sungaze.serving import Serving, address_of, listen, pages_folder
 from sungaze.vault import SecretStore, open_vault
 
 log = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ class Desk:
             logging_config=None,
             lifespan=[self._asking],
         )
-        self._undo.callback(serve(Guard(app, self.sessions, host=self.settings.host, port=port), listener))
+        self._undo.callback(Serving(Guard(app, self.sessions, host=self.settings.host, port=port), listener).stop)
         self.address = address_of(self.settings.host, port)
         folder.announce(self.address, self.sessions.owner_secret)
 

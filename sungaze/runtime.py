@@ -27,7 +27,7 @@ from sungaze.jobs.judge import judge_fleet
 from sungaze.jobs.queue import Queue
 from sungaze.jobs.subscriptions import Subscriptions
 from sungaze.reports.exports import Exports
-from sungaze.serving import address_of, listen, pages_folder, serve
+from sungaze.serving import Serving, address_of, listen, pages_folder
 from sungaze.store import Store
 from sungaze.vault import SecretStore, Vault, open_vault
 
@@ -53,6 +53,8 @@ class Runtime:
         self._polling = polling
         self._base_urls = base_urls or {}
         self._undo = contextlib.ExitStack()
+        self._leave: list[Callable[[], None]] = []
+        """Has each part begin to stop, without waiting for it."""
         self.sessions = Sessions(settings.token)
         self.address = ""
         self.context: Context
@@ -119,15 +121,19 @@ class Runtime:
             present=lambda: self.present(),
         )
         app = Guard(create_app(parts, pages_folder()), self.sessions, host=settings.host, port=port)
-        self._undo.callback(serve(app, listener))
+        serving = Serving(app, listener)
+        self._undo.callback(serving.stop)
+        self._leave.append(serving.leave)
         if demo is not None:
             demo.renew(self.context)
         if self._polling:
             queue.start()
             self._undo.callback(queue.stop)
+            self._leave.append(queue.leave)
             subscriptions = Subscriptions(self.context)
             subscriptions.start()
             self._undo.callback(subscriptions.stop)
+            self._leave.append(subscriptions.leave)
         self.address = address_of(settings.host, port)
         threading.Thread(target=self._settle_secrets, name="secrets", daemon=True).start()
         folder.announce(self.address, self.sessions.owner_secret)
@@ -185,4 +191,7 @@ class Runtime:
         """Stop every part in reverse order; may be called more than once."""
         # Open event streams end first: the server would wait for them.
         self.closing.set()
+        # Each is waited for in its turn; together they must not take longer than the slowest of them.
+        for leave in self._leave:
+            leave()
         self._undo.close()

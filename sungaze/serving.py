@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,27 +28,36 @@ def address_of(host: str, port: int) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def serve(app: Any, listener: socket.socket) -> Callable[[], None]:
-    """Serve an ASGI application until the answer is called. Raises ConfigError where it does not start."""
-    config = uvicorn.Config(
+class Serving:
+    """An ASGI application on a thread of its own."""
+
+    def __init__(self, app: Any, listener: socket.socket) -> None:
+        """Serve until `stop`. Raises ConfigError where it does not start."""
+        self._server = uvicorn.Server(_config(app))
+        self._thread = threading.Thread(target=lambda: self._server.run(sockets=[listener]), name="api", daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + START_S
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                self.stop()
+                raise ConfigError("The API did not start; the log above tells why.")
+            time.sleep(0.005)
+
+    def leave(self) -> None:
+        """Begin to stop, without waiting for it."""
+        self._server.should_exit = True
+
+    def stop(self) -> None:
+        """Stop, and wait for the answers under way for a while."""
+        self.leave()
+        self._thread.join(GRACE_S + 1)
+
+
+def _config(app: Any) -> uvicorn.Config:
+    return uvicorn.Config(
         app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False,
         ws="none",
     )  # fmt: skip
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: server.run(sockets=[listener]), name="api", daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        server.should_exit = True
-        thread.join(GRACE_S + 1)
-
-    deadline = time.monotonic() + START_S
-    while not server.started:
-        if not thread.is_alive() or time.monotonic() > deadline:
-            stop()
-            raise ConfigError("The API did not start; the log above tells why.")
-        time.sleep(0.005)
-    return stop
 
 
 def listen(host: str, port: int) -> socket.socket:

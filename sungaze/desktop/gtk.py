@@ -151,7 +151,7 @@ class Side:
         self._bridge.bind(link)
         address, _, key = link.partition("#key=")
         fragment = urlsplit(self._last or "").fragment
-        request = WebKit2.URIRequest.new(f"{address}#{fragment}" if fragment.startswith("/") else address)
+        request = WebKit2.URIRequest.new(f"{address}#{fragment}" if fragment.startswith("/") else f"{address}#/")
         if key:
             # In the fragment the page would have to exchange it, and be loaded twice for its policy.
             request.get_http_headers().append(KEY_HEADER, key)

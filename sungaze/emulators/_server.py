@@ -115,11 +115,15 @@ class Emulator:
         """Return the call counters of the application."""
         return self.service.quota
 
-    def stop(self) -> None:
-        """Stop serving and release the port; more than once does no harm."""
+    def leave(self) -> None:
+        """Begin to stop, without waiting for it."""
         self._server.should_exit = True
         if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def stop(self) -> None:
+        """Stop serving and release the port; more than once does no harm."""
+        self.leave()
         self._thread.join(5.0)
         self._socket.close()
         self.service.close()

@@ -96,6 +96,7 @@ class Queue:
         self._consumer._set_signal_handlers = lambda: None
         self._ticker = threading.Thread(target=self._run, name="ticker", daemon=True)
         self._full = False
+        self._stopper: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin: leases of an earlier process are freed first, because this one owns the data folder."""
@@ -103,17 +104,24 @@ class Queue:
         self._consumer.start()
         self._ticker.start()
 
+    def leave(self) -> None:
+        """Take nothing more up, without waiting for what is under way; more than once does no harm."""
+        if self._stopper is not None:
+            return
+        self._stop.set()
+        self._wake.set()
+        self._huey.storage.close_door(WORKERS)
+        self._stopper = threading.Thread(target=lambda: self._consumer.stop(graceful=True), daemon=True)
+        self._stopper.start()
+
     def stop(self, timeout_s: float = 2.0) -> None:
         """Take nothing more up, and wait for what is under way at most so long.
 
         An answer that comes later than that is not waited for: its look is owed still, and asked at the next start.
         """
-        self._stop.set()
-        self._wake.set()
-        self._huey.storage.close_door(WORKERS)
-        stopper = threading.Thread(target=lambda: self._consumer.stop(graceful=True), daemon=True)
-        stopper.start()
-        stopper.join(timeout_s)
+        self.leave()
+        assert self._stopper is not None
+        self._stopper.join(timeout_s)
         self._ticker.join(0.5)
 
     def wake(self) -> None:
@@ -216,4 +224,7 @@ class Queue:
         except OperationalError as error:
             log.error("The store cannot be written (%s); this is asked again.", error)
         except Exception:
+            if self._stop.is_set():
+                log.info("a job was cut off by the stop; it is owed still")
+                return
             log.exception("a job stumbled; it is tried again")

@@ -55,9 +55,13 @@ class Subscriptions:
         """Begin to listen."""
         self._thread.start()
 
+    def leave(self) -> None:
+        """Begin to stop, without waiting for it."""
+        self._stop.set()
+
     def stop(self, timeout_s: float = 1.5) -> None:
         """End every session; what was not taken is with its broker still."""
-        self._stop.set()
+        self.leave()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
 

@@ -142,12 +142,12 @@ def test_what_the_user_knows_better_appears_in_an_open_list_by_itself(opened: Op
     site.goto(f"{site.url.split('#')[0]}{row.get_attribute('href')}")
     site.get_by_role("button", name="Edit").click()
     site.get_by_label("Name", exact=True).fill("Roof of the test")
-    site.get_by_role("button", name="Save").click()
+    site.get_by_role("button", name="Save", exact=True).click()
     expect(site.get_by_role("heading", level=1)).to_have_text("Roof of the test")
     expect(fleet.get_by_role("link", name="Roof of the test")).to_be_visible()
     site.get_by_role("button", name="Edit").click()
     site.get_by_role("button", name="Take back your Name").click()
-    site.get_by_role("button", name="Save").click()
+    site.get_by_role("button", name="Save", exact=True).click()
     expect(fleet.get_by_role("link", name="Roof of the test")).to_have_count(0)
 
 
