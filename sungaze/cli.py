@@ -118,14 +118,12 @@ def _lighten() -> None:
 
 
 def _runtime(settings: Settings) -> Runtime:
-    _lighten()
     from sungaze.runtime import Runtime
 
     return Runtime(settings)
 
 
 def _desk(address: str, settings: Settings) -> Desk:
-    _lighten()
     from sungaze.remote import Desk
 
     return Desk(address, settings)
@@ -133,6 +131,7 @@ def _desk(address: str, settings: Settings) -> Desk:
 
 def run(make: Callable[[], Runtime | Desk], settings: Settings, *, window: bool, print_url: bool = False) -> None:
     """Make the parts and run them until the window is closed or a signal comes. Raises UserError."""
+    _lighten()
     done = threading.Event()
 
     def on_signal(*_: Any) -> None:

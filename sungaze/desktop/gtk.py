@@ -47,6 +47,8 @@ KEY_HEADER: Final = "sungaze-key"
 """Where the API's guard (api/auth.py) looks for a window's launch key."""
 KEEP_MS: Final = 700
 """A window that is being moved tells its place many times a second; it is kept once it rests."""
+OWN: Final = "http://127.0.0.1/"
+"""The address of our own pages: the web view takes a new process for another host than the page before it had."""
 CRASHES: Final = 3
 CRASHES_S: Final = 60.0
 CRASHED: Final = (
@@ -160,7 +162,7 @@ class Side:
     def show(self, said: str, *, waiting: bool) -> None:
         """Show one sentence in a page of our own."""
         self._own_page = True
-        self._page.load_html(page_of(said, dark=self._dark, waiting=waiting), None)
+        self._page.load_html(page_of(said, dark=self._dark, waiting=waiting), OWN)
 
     def say(self, said: str) -> None:
         """Change the sentence of a page that waits."""
@@ -196,6 +198,9 @@ class Side:
         settings.enable_html5_local_storage = True
         settings.enable_media_stream = False
         settings.enable_webgl = False
+        if not any(Path("/dev/dri").glob("renderD*")):
+            # Without a graphics card its part is played by the processor, for 90 MB and nothing that is seen.
+            settings.hardware_acceleration_policy = WebKit2.HardwareAccelerationPolicy.NEVER
 
     def _on_load(self, _: Any, event: Any) -> None:
         # What counts is the page that is there, not the one on its way.
@@ -226,7 +231,7 @@ class Side:
             return False
         action = decision.get_navigation_action()
         target = action.get_request().get_uri()
-        if target == "about:blank" and self._own_page:
+        if target in {"about:blank", OWN} and self._own_page:
             self._own_page = False
             decision.use()
             return True
