@@ -152,8 +152,8 @@ class Side:
         link = self._link()
         self._bridge.bind(link)
         address, _, key = link.partition("#key=")
-        fragment = urlsplit(self._last or "").fragment
-        request = WebKit2.URIRequest.new(f"{address}#{fragment}" if fragment.startswith("/") else f"{address}#/")
+        where = urlsplit(self._last or "").fragment or ("/" if key else "")
+        request = WebKit2.URIRequest.new(f"{address}#{where}" if where.startswith("/") else address)
         if key:
             # In the fragment the page would have to exchange it, and be loaded twice for its policy.
             request.get_http_headers().append(KEY_HEADER, key)
