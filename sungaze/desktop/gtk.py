@@ -47,8 +47,6 @@ KEY_HEADER: Final = "sungaze-key"
 """Where the API's guard (api/auth.py) looks for a window's launch key."""
 KEEP_MS: Final = 700
 """A window that is being moved tells its place many times a second; it is kept once it rests."""
-OWN: Final = "http://127.0.0.1/"
-"""The address of our own pages: the web view takes a new process for another host than the page before it had."""
 CRASHES: Final = 3
 CRASHES_S: Final = 60.0
 CRASHED: Final = (
@@ -162,7 +160,7 @@ class Side:
     def show(self, said: str, *, waiting: bool) -> None:
         """Show one sentence in a page of our own."""
         self._own_page = True
-        self._page.load_html(page_of(said, dark=self._dark, waiting=waiting), OWN)
+        self._page.load_html(page_of(said, dark=self._dark, waiting=waiting), None)
 
     def say(self, said: str) -> None:
         """Change the sentence of a page that waits."""
@@ -231,7 +229,7 @@ class Side:
             return False
         action = decision.get_navigation_action()
         target = action.get_request().get_uri()
-        if target in {"about:blank", OWN} and self._own_page:
+        if target == "about:blank" and self._own_page:
             self._own_page = False
             decision.use()
             return True

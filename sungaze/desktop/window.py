@@ -217,7 +217,6 @@ def _prepare_gtk(
 
     view = BrowserView.instances[window.uid]
     _side = Side(view, bridge, folder=folder, link=link, dark=dark, own_page=True, is_closing=_closing.is_set)
-    _side.later(functools.partial(_side.show, "", waiting=True))
     if at_once:
         _side.later(_side.open_app)
     if _closing.is_set():

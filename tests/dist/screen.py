@@ -42,7 +42,7 @@ def read(file: Path) -> str:
 
 def place_of(file: Path, word: str) -> tuple[int, int] | None:
     """The middle of the topmost place where a picture has a word."""
-    command = ["tesseract", str(file), "-", "--psm", "11", "--dpi", "90", "tsv"]
+    command = ["tesseract", str(file), "-", "--psm", "6", "--dpi", "90", "tsv"]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     places = []
     for line in found.splitlines()[1:]:
