@@ -19,14 +19,21 @@ from gi.repository import Gdk
 root = Gdk.get_default_root_window()
 shot = Gdk.pixbuf_get_from_window(root, 0, 0, root.get_width(), root.get_height())
 shot.savev(sys.argv[1], "png", [], [])
+# Letters of the screen's size are too small for a machine's eyes.
+shot.scale_simple(2 * shot.get_width(), 2 * shot.get_height(), 2).savev(sys.argv[2], "png", [], [])
 pixels, step = shot.get_pixels(), shot.get_n_channels()
 print(len({pixels[n:n + 3] for n in range(0, len(pixels) - 3, step * 7)}))
 """
 
 
+def large(file: Path) -> Path:
+    """Where a picture is kept at twice its size."""
+    return file.with_name(f"{file.stem}-large.png")
+
+
 def colours(display: str, file: Path) -> int:
     """Take a picture of the screen, and count its colours."""
-    command = [sys.executable, "-W", "ignore", "-c", LOOK, str(file)]
+    command = [sys.executable, "-W", "ignore", "-c", LOOK, str(file), str(large(file))]
     environment = {"DISPLAY": display, "PATH": "/usr/bin:/bin"}
     return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
 
@@ -36,19 +43,20 @@ def read(file: Path) -> str:
     if not shutil.which("tesseract"):
         pytest.fail("tesseract is missing: apt-get install tesseract-ocr")
     # As one block of text: its search for columns takes the table apart, and loses what stands in between.
-    command = ["tesseract", str(file), "-", "--psm", "6", "--dpi", "90"]
+    command = ["tesseract", str(large(file)), "-", "--psm", "6", "--dpi", "180"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def place_of(file: Path, word: str) -> tuple[int, int] | None:
     """The middle of the topmost place where a picture has a word."""
-    command = ["tesseract", str(file), "-", "--psm", "6", "--dpi", "90", "tsv"]
+    command = ["tesseract", str(large(file)), "-", "--psm", "6", "--dpi", "180", "tsv"]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     places = []
     for line in found.splitlines()[1:]:
         *_, left, top, width, height, _sure, text = line.split("\t")
-        if text.strip() == word:
-            places.append((int(top) + int(height) // 2, int(left) + int(width) // 2))
+        # Its last letter runs together with what follows now and then.
+        if text.strip().startswith(word[:-1]):
+            places.append(((int(top) + int(height) // 2) // 2, (int(left) + int(width) // 2) // 2))
     return min(places)[::-1] if places else None
 
 

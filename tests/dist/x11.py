@@ -63,6 +63,13 @@ def _children(x: Any, screen: Any, window: int) -> list[int]:
     return [below[n] for n in range(count.value)]
 
 
+def leave(display: str) -> None:
+    """Take the focus from every window, as somebody does who turns to the bare screen."""
+    with connection(display) as (x, screen):
+        x.XSetInputFocus(screen, ctypes.c_ulong(x.XDefaultRootWindow(screen)), 0, ctypes.c_ulong(0))
+        x.XSync(screen, 0)
+
+
 def ask_to_close(display: str, window: int) -> None:
     """Send what the cross in a window's corner sends."""
     with connection(display) as (x, screen):
