@@ -42,21 +42,30 @@ def read(file: Path) -> str:
     """The words of a picture, by a machine's eyes."""
     if not shutil.which("tesseract"):
         pytest.fail("tesseract is missing: apt-get install tesseract-ocr")
+    return "\n".join(_eyes(file))
+
+
+def _eyes(file: Path, *form: str) -> list[str]:
+    """What is read at both sizes: at each it misses other words."""
     # As one block of text: its search for columns takes the table apart, and loses what stands in between.
-    command = ["tesseract", str(large(file)), "-", "--psm", "6", "--dpi", "180"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    looks = [(file, "90"), (large(file), "180")]
+    return [
+        subprocess.run(
+            ["tesseract", str(one), "-", "--psm", "6", "--dpi", dpi, *form], capture_output=True, text=True, check=True
+        ).stdout
+        for one, dpi in looks
+    ]
 
 
 def place_of(file: Path, word: str) -> tuple[int, int] | None:
     """The middle of the topmost place where a picture has a word."""
-    command = ["tesseract", str(large(file)), "-", "--psm", "6", "--dpi", "180", "tsv"]
-    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     places = []
-    for line in found.splitlines()[1:]:
-        *_, left, top, width, height, _sure, text = line.split("\t")
-        # Its last letter runs together with what follows now and then.
-        if text.strip().startswith(word[:-1]):
-            places.append(((int(top) + int(height) // 2) // 2, (int(left) + int(width) // 2) // 2))
+    for times, found in enumerate(_eyes(file, "tsv"), start=1):
+        for line in found.splitlines()[1:]:
+            *_, left, top, width, height, _sure, text = line.split("\t")
+            # Its last letter runs together with what follows now and then.
+            if text.strip().startswith(word[:-1]):
+                places.append(((int(top) + int(height) // 2) // times, (int(left) + int(width) // 2) // times))
     return min(places)[::-1] if places else None
 
 
