@@ -69,12 +69,13 @@ def place_of(file: Path, word: str) -> tuple[int, int] | None:
     return min(places)[::-1] if places else None
 
 
-def hand(display: str, *words: str) -> None:
-    """Move, click or type as xdotool does."""
+def hand(display: str, *words: str) -> bool:
+    """Whether it could move, click or type as xdotool does: a window that is just coming cannot have the focus yet."""
     if not shutil.which("xdotool"):
         pytest.fail("xdotool is missing: apt-get install xdotool")
     environment = {"DISPLAY": display, "PATH": "/usr/bin:/bin"}
-    subprocess.run(["xdotool", *words], env=environment, check=True, timeout=20)
+    done = subprocess.run(["xdotool", *words], env=environment, capture_output=True, timeout=20)
+    return done.returncode == 0
 
 
 def click(display: str, word: str, picture: Path, patience_s: float) -> None:
@@ -87,4 +88,4 @@ def click(display: str, word: str, picture: Path, patience_s: float) -> None:
             break
         assert time.monotonic() < deadline, f"“{word}” is not on the screen:\n{read(picture)}"
         time.sleep(1)
-    hand(display, "mousemove", *map(str, place), "click", "1")
+    assert hand(display, "mousemove", *map(str, place), "click", "1")

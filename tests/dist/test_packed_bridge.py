@@ -83,9 +83,14 @@ def test_a_file_is_saved_from_the_page_by_the_system_s_dialog(
     program = start(room, "--demo", display=display)
     click(display, "Settings", picture, START_S)
     click(display, "Diagnostics", picture, START_S)
-    wait_until(lambda: "Save" in windows(display), START_S, lambda: f"{windows(display)}\n{program.words()}")
-    hand(display, "windowfocus", "--sync", str(windows(display)["Save"]))
-    hand(display, "key", "Return")
+
+
+    def dialog_has_the_focus() -> bool:
+        dialog = windows(display).get("Save")
+        return dialog is not None and hand(display, "windowfocus", str(dialog))
+
+    wait_until(dialog_has_the_focus, START_S, lambda: f"{windows(display)}\n{program.words()}")
+    assert hand(display, "key", "Return")
     wait_until(lambda: bool(saved(room)), START_S, lambda: f"{windows(display)}\n{program.words()}")
     with zipfile.ZipFile(saved(room)[0]) as archive:
         assert "README.txt" in archive.namelist()
