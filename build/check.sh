@@ -16,8 +16,9 @@ api_client_is_fresh() {
 if [[ ${1:-} == dist ]]; then
   echo "Tests of what was built (pytest):"
   $bin/pytest -m dist tests/dist
-  echo "Tests of the whole program, of the executable (pytest):"
-  export SUNGAZE_PROGRAM=$PWD/out/dist/sungaze
+  echo "Tests of the whole program, with the folder that was frozen (pytest):"
+  # The one file is two processes, of which a test that kills would end the wrong one.
+  export SUNGAZE_PROGRAM=$PWD/out/dist/sungaze-folder/sungaze
   exec $bin/pytest -n 2 --dist loadfile -m "not soak and not dist" tests/web tests/test_cli.py tests/test_demo_truth.py \
     tests/test_diagnostics.py tests/test_load.py tests/test_program_keyring.py tests/test_rough_ground.py
 elif [[ ${1:-} == api-client ]]; then
