@@ -114,6 +114,7 @@ def main(
 def _lighten() -> None:
     """Keep a start from importing what libraries would try for, and nothing of ours uses: a fifth of its time."""
     for name in ("httpx._main", "pydantic"):  # a command line of its own, with rich; and Litestar's plugin for it
+        # None is Python's word for a module that is not to be found; its stubs know of modules only.
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 

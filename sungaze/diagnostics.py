@@ -177,7 +177,7 @@ def _about(now: float) -> dict[str, Any]:
         "desktop": os.environ.get("XDG_CURRENT_DESKTOP"),
         "locale": ".".join(filter(None, locale.getlocale())),
         "zone": time.tzname[0],
-        "utc_offset_s": int(dt.datetime.fromtimestamp(now).astimezone().utcoffset().total_seconds()),  # type: ignore[union-attr]
+        "utc_offset_s": time.localtime(now).tm_gmtoff,
         "now": dt.datetime.fromtimestamp(now, dt.UTC).isoformat(timespec="seconds"),
         "packages": versions,
     }

@@ -18,18 +18,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import gi
+import msgspec
 
-gi.require_version("Gdk", "3.0")
-gi.require_version("Gtk", "3.0")
-gi.require_version("WebKit2", "4.1")
-
-import webview.platforms.gtk as pywebview_gtk  # noqa: E402
-from gi.repository import Gdk, Gio, GLib, Gtk, WebKit2  # noqa: E402 - the versions come first
-from webview.util import inject_pywebview  # noqa: E402
-
-from sungaze.desktop.bridge import Bridge, origin_of  # noqa: E402
-from sungaze.desktop.pages import DARK, LIGHT, page_of  # noqa: E402
-from sungaze.desktop.state import (  # noqa: E402
+from sungaze.desktop.bridge import Bridge, origin_of
+from sungaze.desktop.pages import DARK, LIGHT, page_of
+from sungaze.desktop.state import (
     MIN_HEIGHT,
     MIN_WIDTH,
     Screen,
@@ -39,7 +32,15 @@ from sungaze.desktop.state import (  # noqa: E402
     write_state,
     zoomed,
 )
-from sungaze.desktop.system import follow_dark  # noqa: E402
+from sungaze.desktop.system import follow_dark
+
+gi.require_version("Gdk", "3.0")
+gi.require_version("Gtk", "3.0")
+gi.require_version("WebKit2", "4.1")
+
+import webview.platforms.gtk as pywebview_gtk  # noqa: E402 - it imports the same, so the versions come first
+from gi.repository import Gdk, Gio, GLib, Gtk, WebKit2  # noqa: E402 - the versions come first
+from webview.util import inject_pywebview  # noqa: E402 - beside its platform
 
 log = logging.getLogger(__name__)
 
@@ -316,18 +317,15 @@ class Side:
         if state & (Gdk.WindowState.FULLSCREEN | Gdk.WindowState.ICONIFIED | Gdk.WindowState.WITHDRAWN):
             wanted = self._state
         elif state & Gdk.WindowState.MAXIMIZED:
-            wanted = WindowState(**{**self._plain(), "maximised": True})
+            wanted = msgspec.structs.replace(self._state, maximised=True)
         else:
             width, height = self._window.get_size()
             x, y = self._window.get_position() if self._placed else (None, None)
             wanted = WindowState(width=width, height=height, x=x, y=y)
-        wanted = WindowState(**{**_fields(wanted), "zoom": self._page.get_zoom_level()})
+        wanted = msgspec.structs.replace(wanted, zoom=self._page.get_zoom_level())
         self._state = wanted
         if wanted != self._kept and write_state(self._folder, wanted):
             self._kept = wanted
-
-    def _plain(self) -> dict[str, Any]:
-        return _fields(self._state)
 
     def _on_destroy(self, *_: Any) -> None:
         if self._keeping:
@@ -487,7 +485,3 @@ class Side:
             del self._dialogs[dialog]
             dialog.destroy()
             chosen.put(None)
-
-
-def _fields(state: WindowState) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in state.__struct_fields__}
