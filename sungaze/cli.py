@@ -157,6 +157,8 @@ def run(make: Callable[[], Runtime | Desk], settings: Settings, *, window: bool,
             pass
     finally:
         start.undo()
+        # The interpreter would look through every object once more, which takes longer than most of the stop.
+        gc.freeze()
 
 
 class _Start:

@@ -51,6 +51,9 @@ class Demo:
         self._emulators: list[Any] = []
         self._closing = threading.Event()
         try:
+            # Ends last: a gateway whose broker has gone takes a second to say goodbye.
+            self._broker = EmbeddedBroker()
+            self._undo.callback(self._broker.stop)
             for vendor, (sites, plan) in FLEET.items():
                 emulator = serve(vendor, World(seed=SEED, sites=sites, panels=PANELS), plan=plan, now=now)
                 self._undo.callback(emulator.stop)
@@ -59,8 +62,6 @@ class Demo:
             self._cps = self._emulators[-1].service
             # Gateways that start anew count their messages anew: without this they would be taken for old ones.
             self._cps.boot_id = int(now())
-            self._broker = EmbeddedBroker()
-            self._undo.callback(self._broker.stop)
         except BaseException:
             self._undo.close()
             raise

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sys
 import time
+from io import FileIO
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import httpx
 import msgspec
@@ -20,6 +20,7 @@ if sys.platform != "win32":
     import fcntl
 
 DEMO_MARK: Final = "demo"
+LOCK_BYTES: Final = 512
 PATIENCE_S: Final = 15.0
 """How long a second start waits for a first one that has no address yet."""
 
@@ -53,8 +54,8 @@ class Folder:
             self.release()
             raise
 
-    def _take(self) -> IO[str]:
-        stream = open(self._settings.lock, "a+", encoding="utf-8", opener=_private)  # noqa: SIM115 - held while we run
+    def _take(self) -> FileIO:
+        stream = FileIO(self._settings.lock, "r+", opener=_private)
         try:
             if sys.platform != "win32":
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,8 +64,7 @@ class Folder:
             stream.close()
             raise _in_use(self._settings) from None
         except OSError:
-            with contextlib.suppress(OSError):  # closing tries again to write what did not fit
-                stream.close()
+            stream.close()
             raise
         return stream
 
@@ -89,11 +89,12 @@ class Folder:
         self._write(self._lock, Owner(os.getpid(), address, secret))
 
     @staticmethod
-    def _write(stream: IO[str], owner: Owner) -> None:
+    def _write(stream: FileIO, owner: Owner) -> None:
+        # All of it in one piece and of one length: who reads meanwhile must never find it empty, or half of each.
+        told = msgspec.json.encode(owner).ljust(LOCK_BYTES)
         stream.seek(0)
-        stream.truncate()
-        stream.write(msgspec.json.encode(owner).decode())
-        stream.flush()
+        if stream.write(told) != len(told):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def release(self) -> None:
         """Give the folder back."""
@@ -103,7 +104,7 @@ class Folder:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags | os.O_CREAT, 0o600)
 
 
 def running(settings: Settings) -> Owner | None:

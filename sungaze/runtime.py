@@ -58,7 +58,6 @@ class Runtime:
         self.sessions = Sessions(settings.token)
         self.address = ""
         self.context: Context
-        self.closing = threading.Event()
         self.present: Callable[[], bool] = lambda: False
         """Brings the window to the front; whether there is one."""
         self.said = "Opening your data."
@@ -88,6 +87,8 @@ class Runtime:
         self._undo.callback(store.close)
         demo = self._start_demo() if settings.demo else None
         events = Events()
+        # Open streams end first: the server would wait for them.
+        self._leave.append(events.close)
         self.context = Context(
             store=store,
             vault=vault,
@@ -117,7 +118,6 @@ class Runtime:
             diagnostics=lambda: self._gather(vault),
             port=port,
             demo=settings.demo,
-            closing=self.closing,
             present=lambda: self.present(),
         )
         app = Guard(create_app(parts, pages_folder()), self.sessions, host=settings.host, port=port)
@@ -189,8 +189,6 @@ class Runtime:
 
     def stop(self) -> None:
         """Stop every part in reverse order; may be called more than once."""
-        # Open event streams end first: the server would wait for them.
-        self.closing.set()
         # Each is waited for in its turn; together they must not take longer than the slowest of them.
         for leave in self._leave:
             leave()

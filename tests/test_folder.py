@@ -146,6 +146,24 @@ def test_a_second_start_waits_for_a_first_one_that_has_no_address_yet_and_presen
     running_one.stop()
 
 
+def test_who_holds_a_folder_is_told_whole_at_every_moment(settings: Settings) -> None:
+    folder = Folder(settings)
+    done = threading.Event()
+
+    def announce() -> None:
+        while not done.is_set():
+            folder.announce("http://127.0.0.1:8123", "s" * 43)
+
+    writing = threading.Thread(target=announce)
+    writing.start()
+    try:
+        assert all(running(settings) is not None for _ in range(5_000))
+    finally:
+        done.set()
+        writing.join()
+        folder.release()
+
+
 @pytest.mark.parametrize(
     ("status", "body"), [(200, '{"window": false}'), (403, "{}"), (200, "[]"), (200, "<html>"), (500, "")]
 )

@@ -242,7 +242,7 @@ def test_one_that_is_killed_while_it_stops_loses_nothing(tmp_path: Path) -> None
         with one.client.stream("GET", "/api/events") as events:
             next(events.iter_lines())
             one.process.send_signal(signal.SIGTERM)
-            time.sleep(k * 0.02)  # another moment of the stop each time
+            time.sleep(k * 0.01)  # another moment of the stop each time
             one.kill()
     last = Sungaze(tmp_path / "data")
     assert last.client.get("/api/settings").json()["theme"] == "light"

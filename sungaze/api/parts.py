@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -30,7 +29,6 @@ class Parts:
     diagnostics: Callable[[], bytes]
     port: int
     demo: bool
-    closing: threading.Event
     present: Callable[[], bool]
     """Brings the desktop window to the front; whether there is one."""
 

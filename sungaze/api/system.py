@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -85,25 +85,32 @@ def stream_events(parts: GivenParts) -> ServerSentEvent:
 
 
 async def _events(parts: Parts) -> AsyncIterator[ServerSentEventMessage]:
-    listener = parts.context.events.listen()
-    beat = time.monotonic()
+    events = parts.context.events
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(woken.set)
+
+    listener = events.listen(wake)
     yield ServerSentEventMessage(event="hello", data="{}")
     try:
-        while not parts.closing.is_set():
+        while not events.closed:
+            try:
+                await asyncio.wait_for(woken.wait(), BEAT_S)
+            except TimeoutError:
+                yield ServerSentEventMessage(event="beat", data="{}")
+                continue
             await asyncio.sleep(SETTLE_S)
+            woken.clear()
             gathered: dict[str, set[int]] = {}
             while not listener.empty():
                 event = listener.get_nowait()
                 gathered.setdefault(event.name, set()).update(event.ids)
             for name, ids in gathered.items():
                 yield ServerSentEventMessage(event=name, data=msgspec.json.encode({"ids": sorted(ids)}).decode())
-            if gathered:
-                beat = time.monotonic()
-            elif time.monotonic() - beat > BEAT_S:
-                beat = time.monotonic()
-                yield ServerSentEventMessage(event="beat", data="{}")
     finally:
-        parts.context.events.leave(listener)
+        events.leave(listener)
 
 
 ROUTES = [get_health, open_session, new_launch_key, present_window, give_server_token, stream_events]

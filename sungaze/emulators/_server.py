@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import sys
@@ -46,6 +47,13 @@ class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.serving = Event()
+        self.stopping = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        # Uvicorn's own looks ten times a second whether to stop, which five emulators of a resting demo would do too.
+        while not await self.on_tick(0):  # renews the Date header
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), 1.0)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -80,7 +88,6 @@ class Emulator:
         except BaseException:
             self._socket.close()
             raise
-        self._stopping: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         config = uvicorn.Config(
             self._app,
@@ -118,8 +125,9 @@ class Emulator:
     def leave(self) -> None:
         """Begin to stop, without waiting for it."""
         self._server.should_exit = True
-        if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stopping.set)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._server.stopping.set)
 
     def stop(self) -> None:
         """Stop serving and release the port; more than once does no harm."""
@@ -140,7 +148,7 @@ class Emulator:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         await self._server.serve(sockets=[self._socket])
 
     async def _app(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -195,8 +203,7 @@ class Emulator:
 
     async def _interrupted(self, receive: Receive) -> None:
         """Return when the client has gone or the emulator stops."""
-        assert self._stopping is not None
-        waits = {asyncio.ensure_future(receive()), asyncio.ensure_future(self._stopping.wait())}
+        waits = {asyncio.ensure_future(receive()), asyncio.ensure_future(self._server.stopping.wait())}
         _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in pending:
             wait.cancel()

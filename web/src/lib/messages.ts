@@ -277,7 +277,8 @@ export const messages = {
   },
 
   desktop: {
-    title: (need: number, demo: boolean): string => `${need > 0 ? `(${need}) ` : ''}Sungaze${demo ? ' (demo)' : ''}`,
+    title: (need: number, demo: boolean, at: string): string =>
+      `${need > 0 ? `(${need}) ` : ''}Sungaze${at ? ` at ${at}` : ''}`.slice(0, 100) + (demo ? ' (demo)' : ''),
     saved: (name: string): string => `${name} is saved.`,
     show: 'Show in folder',
     choose: 'Choose a file',

@@ -91,9 +91,9 @@ class DesktopState {
     if ('error' in answer) this.#fail(answer);
   }
 
-  /** Says in the window's title how many sites need the user. */
-  title(need: number, demo: boolean): void {
-    const title = messages.desktop.title(need, demo);
+  /** Says in the window's title how many sites need the user, and whose they are where `at` is a server elsewhere. */
+  title(need: number, demo: boolean, at = ''): void {
+    const title = messages.desktop.title(need, demo, at);
     if (!this.here || title === this.#title) return;
     this.#title = title;
     void ask('set_title', title);

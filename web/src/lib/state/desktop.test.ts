@@ -73,7 +73,8 @@ describe('in the desktop window', () => {
     desktop.title(3, false);
     desktop.title(3, false);
     desktop.title(0, true);
-    expect(set.mock.calls.map(([title]) => title)).toEqual(['(3) Sungaze', 'Sungaze (demo)']);
+    desktop.title(1, false, 'office:8123');
+    expect(set.mock.calls.map(([title]) => title)).toEqual(['(3) Sungaze', 'Sungaze (demo)', '(1) Sungaze at office:8123']);
   });
 
   test('a download to elsewhere is left alone', async () => {
