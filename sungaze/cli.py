@@ -375,6 +375,39 @@ def rederive(ctx: click.Context, account: int | None, since: str | None, data_di
 
 
 @main.command()
+@click.option("--all", "everything", is_flag=True, help="All but the last two days, corrections to come or not.")
+@_DATA_DIR
+@click.pass_context
+def seal(ctx: click.Context, everything: bool, data_dir: Path | None) -> None:
+    """Fold past days into blocks now, as each night does; not while Sungaze runs on that folder."""
+    from sungaze.folder import Folder
+    from sungaze.vendors import connectors
+
+    settings = _settings(ctx, data_dir)
+    log_to_stderr("error")
+    _raise_if_empty(settings)
+    folder = Folder(settings)
+    try:
+        store = _open_store(settings)
+        try:
+            before = settings.database.stat().st_size
+            late_days = {vendor_id: found.vendor.late_days for vendor_id, found in connectors().items()}
+            done = store.seal(time.time(), late_days=late_days, everything=everything)
+            store.database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            store.close()
+    finally:
+        folder.release()
+    click.echo(done.samples)
+    size = settings.database.stat().st_size
+    click.echo(
+        f"{done.samples} values folded into {done.blocks} blocks; {before / 1e6:.1f} MB before, "
+        f"{size / 1e6:.1f} MB now",
+        err=True,
+    )
+
+
+@main.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @_DATA_DIR
 @click.pass_context

@@ -13,6 +13,7 @@
     │   └── StoreError         the database cannot be used
     │       ├── NewerDatabase  written by a newer version
     │       └── NotADatabase   the file is something else
+    ├── DamagedBlock           a month of sealed history that does not carry its checksum
     └── NotFound               an id that is not there
 
 This module imports nothing of ours.
@@ -108,6 +109,10 @@ class NewerDatabase(StoreError):
 
 class NotADatabase(StoreError):
     """The file is not an SQLite database."""
+
+
+class DamagedBlock(SungazeError):
+    """A sealed block, or a part of it, is not what was written."""
 
 
 class NotFound(SungazeError):

@@ -22,7 +22,7 @@ from sungaze import clock
 from sungaze.jobs import planner
 from sungaze.jobs.context import Context, windows
 from sungaze.jobs.fetch import perform_gap, perform_look
-from sungaze.jobs.upkeep import tidy
+from sungaze.jobs.upkeep import is_seal_due, seal, tidy
 from sungaze.model import AccountState
 from sungaze.store.database import OperationalError
 from sungaze.store.fleet import AccountRow
@@ -86,6 +86,7 @@ class Queue:
         self._look = self._huey.task(name="look")(self._perform_look)
         self._gap = self._huey.task(name="gap")(self._perform_gap)
         self._judge = self._huey.task(name="judge")(self._perform_judge)
+        self._seal = self._huey.task(name="seal")(self._perform_seal)
         self._judge_fleet = judge
         self._judged = float("-inf")
         self._consumer = Consumer(
@@ -155,6 +156,8 @@ class Queue:
         if self._judge_fleet is not None and time.monotonic() - self._judged > JUDGE_S:
             self._judged = time.monotonic()
             self._judge()
+            if is_seal_due(context):
+                self._seal()
         accounts = context.store.fleet.accounts()
         for account in accounts:
             if account.paused_at is not None or account.state in _RESTING:
@@ -214,6 +217,14 @@ class Queue:
             log.error("The store cannot be written (%s); the fleet is judged again in some minutes.", error)
         except Exception:
             log.exception("the fleet could not be judged")
+
+    def _perform_seal(self) -> None:
+        try:
+            seal(self._context, self._stop)
+        except OperationalError as error:
+            log.error("The store cannot be written (%s); history is folded the next night.", error)
+        except Exception:
+            log.exception("history could not be folded")
 
     def _perform(self, perform: Any, work_id: int) -> None:
         if self._stop.is_set():

@@ -1,17 +1,28 @@
-"""What has to be cleared away now and then."""
+"""What has to be cleared away now and then, and the nightly folding of history into blocks."""
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
+import threading
 from typing import Final
 
 from sungaze.jobs.context import Context
+from sungaze.model import DAY_S
+from sungaze.store.seal import Sealed
+from sungaze.vendors import connectors
 
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 3_600.0
 _PAGES: Final = 4_096
 """Pages given back to the disk at once, 16 MB: what is left over goes with the next round."""
+NIGHT: Final = range(1, 5)
+"""The hours, by this computer's clock, in which nobody is kept waiting by the folding."""
+LONGEST_S: Final = 2 * DAY_S
+"""A computer that is off at night folds by day, once it has not for so long."""
+_SEALED: Final = "sealed_at"
+_PAUSE_S: Final = 0.02
 
 
 def tidy(context: Context) -> None:
@@ -24,3 +35,26 @@ def tidy(context: Context) -> None:
     if gone:
         log.info("%d raw answers were let go", gone)
         context.store.database.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+
+
+def is_seal_due(context: Context) -> bool:
+    """Whether the night's folding is to be done now."""
+    now, memory = context.now(), context.store.memory
+    last = memory.get(_SEALED, float)
+    if last is None or last > now:
+        memory.put(_SEALED, now)
+        return False
+    by_night = dt.datetime.fromtimestamp(now).hour in NIGHT
+    return now - last > (DAY_S / 2 if by_night else LONGEST_S)
+
+
+def seal(context: Context, stop: threading.Event) -> Sealed:
+    """Fold what is past its vendor's late window, with pauses, until `stop`; what is left then goes the next night."""
+    late_days = {vendor_id: found.vendor.late_days for vendor_id, found in connectors().items()}
+    try:
+        done = context.store.seal(context.now(), late_days=late_days, step=lambda _: not stop.wait(_PAUSE_S))
+    finally:
+        context.store.memory.put(_SEALED, context.now())
+    if done.samples:
+        log.info("%d values of past days were folded into %d blocks", done.samples, done.blocks)
+    return done

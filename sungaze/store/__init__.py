@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from sungaze.store.alerts import Alerts
 from sungaze.store.care import Care
@@ -13,8 +15,12 @@ from sungaze.store.memory import Memory
 from sungaze.store.messages import Messages
 from sungaze.store.places import Places
 from sungaze.store.raw import RawAnswers
+from sungaze.store.seal import Damage, Sealed
 from sungaze.store.timeseries import TimeSeries
 from sungaze.store.work import Work
+
+VACUUM_PAGES: Final = 4_096
+"""Pages given back to the disk at once, 16 MB, so that nobody waits long for a turn to write."""
 
 
 class Store:
@@ -42,6 +48,24 @@ class Store:
         samples = self.timeseries.forget(site_id)
         self.fleet.forget_site(site_id)
         return samples
+
+    def seal(
+        self,
+        now: float,
+        *,
+        late_days: Mapping[str, int] = {},
+        everything: bool = False,
+        step: Callable[[Sealed], bool] = lambda _: True,
+    ) -> Sealed:
+        """Fold days that are past their vendor's late window into blocks and give their room back: `Archive.fold`."""
+        done = self.timeseries.archive.fold(now, late_days=late_days, everything=everything, step=step)
+        while done.samples and step(done) and self.database.scalar("PRAGMA freelist_count"):
+            self.database.rows(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+        return done
+
+    def check_blocks(self) -> list[Damage]:
+        """The blocks that are not what was written, each decoded whole."""
+        return self.timeseries.archive.damages()
 
     def close(self) -> None:
         """Close this thread's connection; other threads close their own as they end."""

@@ -77,6 +77,20 @@ class Database:
             with _told_by_its_cause(), self.peewee.atomic():
                 yield
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """One moment of the database for several reads; inside a transaction, that one's."""
+        connection = self.peewee.connection()
+        if connection.in_transaction:
+            yield
+            return
+        with _translated():
+            connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            connection.execute("COMMIT")
+
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """The cursor of one statement."""
         cursor: sqlite3.Cursor = self.peewee.execute_sql(sql, parameters)

@@ -168,5 +168,15 @@ CREATE INDEX note_place ON note(place_id, at);
 ALTER TABLE account ADD COLUMN paused_at INTEGER;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _ALERTS, _BUDGET, _RAW, _MESSAGES, _CARE)
+# Sealed history: a block's id is its part's number and its month's, so that it needs no index.
+_BLOCKS = """
+CREATE TABLE block (
+  id INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, samples INTEGER NOT NULL, data BLOB NOT NULL);
+ALTER TABLE series ADD COLUMN part INTEGER;
+ALTER TABLE series ADD COLUMN sealed_from INTEGER;
+ALTER TABLE series ADD COLUMN sealed_to INTEGER;
+CREATE INDEX series_part ON series(part) WHERE part IS NOT NULL;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _ALERTS, _BUDGET, _RAW, _MESSAGES, _CARE, _BLOCKS)
 LATEST: Final = len(MIGRATIONS)

@@ -1,6 +1,6 @@
-"""Samples: a dictionary of series and rows keyed (series, timestamp), behind one class.
+"""Samples: a dictionary of series, rows keyed (series, timestamp) and the sealed blocks beneath them, in one class.
 
-Nothing above this class knows how samples are stored, so that sealed blocks can later slip in beneath it.
+Nothing above this class knows how samples are stored. What is newest is always a row, and a row wins over a block.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sungaze import clock
 from sungaze.clock import EARLIEST, LATEST
 from sungaze.model import DAY_S, METRICS, SITE_DEVICE_ID, Kind, Reading, Span
 from sungaze.store.database import Database
+from sungaze.store.seal import EVER, Archive, month_of, month_span
 
 IMPOSSIBLE: Final = 1e12
 """Beyond a terawatt or a terawatt-hour of lifetime no single site can be."""
@@ -117,6 +118,7 @@ class TimeSeries:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self.archive = Archive(database)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -149,6 +151,7 @@ class TimeSeries:
         taken = changed = 0
         refused: list[Refusal] = []
         with self._db.transaction():
+            sealed = self._sealed_of(site_id)
             for (vendor_device_id, metric, interval_s), group in groups.items():
                 device_id = devices.get(vendor_device_id) if vendor_device_id else SITE_DEVICE_ID
                 if device_id is None or metric not in METRICS:
@@ -170,10 +173,39 @@ class TimeSeries:
                 if older:
                     day_so_far = interval_s == DAY_S and METRICS[metric].kind is Kind.SUM
                     put = _FILL_GROWN if day_so_far else _FILL_MISSING
-                changed += self._db.executemany(put, [(series_id, t, v) for t, v in rows])
                 taken += len(rows)
+                if series_id in sealed and min(rows)[0] < sealed[series_id].end:
+                    rows = self._unlike_sealed(series_id, rows, put)
+                changed += self._db.executemany(put, [(series_id, t, v) for t, v in rows])
             self._quarantine(site_id, refused, now)
         return Written(taken, changed, tuple(refused))
+
+    def _sealed_of(self, site_id: int) -> dict[int, Span]:
+        found = self._db.rows(
+            "SELECT id, sealed_from, sealed_to FROM series WHERE site_id = ? AND sealed_to IS NOT NULL", (site_id,)
+        )
+        return {series_id: Span(first, last + 1) for series_id, first, last in found}
+
+    def _unlike_sealed(self, series_id: int, rows: list[tuple[int, float]], put: str) -> list[tuple[int, float]]:
+        """What of these is to be put beside the sealed samples, because it says something else than they do."""
+        if put is _UPSERT:
+            rows = list(dict(rows).items())
+        span = Span(min(rows)[0], max(rows)[0] + 1)
+        corrected = {
+            t
+            for (t,) in self._db.rows(
+                "SELECT timestamp FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ?",
+                (series_id, span.start, span.end),
+            )
+        }
+        sealed = self.archive.dict_of(series_id, span)
+        return [
+            (t, v)
+            for t, v in rows
+            if t in corrected
+            or t not in sealed
+            or (v != sealed[t] if put is _UPSERT else put is _FILL_GROWN and v > sealed[t])
+        ]
 
     def series_id(self, key: SeriesKey) -> int:
         """The id of a series, made if there is none yet. Call it inside a transaction.
@@ -189,19 +221,50 @@ class TimeSeries:
 
     def kept(self, site_id: int) -> Kept:
         """How many values are kept of a site, and from when to when."""
-        row = self._db.row(
-            "SELECT count(*), min(timestamp), max(timestamp) FROM series JOIN sample ON series_id = series.id "
-            "WHERE site_id = ?",
-            (site_id,),
-        )
-        return Kept(*row) if row is not None else Kept(0, None, None)
+        counted = self.count(site_id=site_id)
+        ends = [(info.first, info.last) for info in self.catalogue(site_id)]
+        return Kept(counted, min((e[0] for e in ends), default=None), max((e[1] for e in ends), default=None))
+
+    def count(self, *, site_id: int | None = None, span: Span | None = None) -> int:
+        """How many values are kept, of a site or of all, in a span or ever."""
+        where, what = ("WHERE site_id = ?", (site_id,)) if site_id is not None else ("", ())
+        limits = span or EVER
+        with self._db.snapshot():
+            rows = self._db.scalar(
+                "SELECT count(*) FROM sample JOIN series ON series.id = series_id AND timestamp >= ? AND timestamp < ? "
+                + where,
+                (limits.start, limits.end, *what),
+            )
+            sealed = self._db.rows(f"SELECT id, part FROM series {where or 'WHERE 1'} AND sealed_to IS NOT NULL", what)
+            if span is None:
+                blocks = self.archive.count({part for _, part in sealed})
+            else:
+                blocks = sum(len(one) for one in self.archive.lists([one for one, _ in sealed], span).values())
+            return int(rows) + blocks - self._corrections([series_id for series_id, _ in sealed], limits)
+
+    def _corrections(self, series: Sequence[int], span: Span) -> int:
+        """How many rows stand for a sample that a block has too."""
+        count = 0
+        for series_id, reach in self.archive.reach(series).items():
+            rows = self._db.rows(
+                "SELECT timestamp FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ?",
+                (series_id, max(reach.start, span.start), min(reach.end, span.end)),
+            )
+            if rows:
+                sealed = self.archive.dict_of(series_id, Span(rows[0][0], rows[-1][0] + 1))
+                count += sum(t in sealed for (t,) in rows)
+        return count
 
     def forget(self, site_id: int) -> int:
         """The number of values that were deleted of a site, each series in a transaction of its own."""
-        gone = 0
+        gone = self.count(site_id=site_id)
+        parts = {p for (p,) in self._db.rows("SELECT part FROM series WHERE site_id = ? AND part > 0", (site_id,))}
+        with self._db.transaction(durable=True):
+            self.archive.forget(parts)
+            self._db.execute("UPDATE series SET sealed_from = NULL, sealed_to = NULL WHERE site_id = ?", (site_id,))
         for (series_id,) in self._db.rows("SELECT id FROM series WHERE site_id = ?", (site_id,)):
             with self._db.transaction(durable=True):
-                gone += self._db.execute("DELETE FROM sample WHERE series_id = ?", (series_id,)).rowcount
+                self._db.execute("DELETE FROM sample WHERE series_id = ?", (series_id,))
                 self._db.execute("DELETE FROM counter_watch WHERE series_id = ?", (series_id,))
                 self._db.execute("DELETE FROM flip WHERE subject = 'series' AND subject_id = ?", (series_id,))
                 self._db.execute("DELETE FROM series WHERE id = ?", (series_id,))
@@ -231,15 +294,7 @@ class TimeSeries:
         nothing. With nothing stored after it, it is set aside, or it is the one that confirms the base; the ones set
         aside before it are then taken with it.
         """
-        first, last = min(new), max(new)
-        stored = dict(
-            self._db.rows(
-                "SELECT timestamp, value FROM sample WHERE series_id = ?1 AND timestamp BETWEEN "
-                "COALESCE((SELECT max(timestamp) FROM sample WHERE series_id = ?1 AND timestamp < ?2), ?2) AND "
-                "COALESCE((SELECT min(timestamp) FROM sample WHERE series_id = ?1 AND timestamp > ?3), ?3)",
-                (series_id, first, last),
-            )
-        )
+        stored = self._around(series_id, min(new), max(new))
         held = self._db.row("SELECT falls, timestamp FROM counter_watch WHERE series_id = ?", (series_id,))
         watch = held
         after = sorted(stored)
@@ -289,6 +344,27 @@ class TimeSeries:
             )
         return list(accepted.items()), list(fallen.items())
 
+    def _around(self, series_id: int, first: int, last: int) -> dict[int, float]:
+        """What is kept of a series between two instants, with the nearest before and after."""
+        found = dict(
+            self._db.rows(
+                "SELECT timestamp, value FROM sample WHERE series_id = ?1 AND timestamp BETWEEN "
+                "COALESCE((SELECT max(timestamp) FROM sample WHERE series_id = ?1 AND timestamp < ?2), ?2) AND "
+                "COALESCE((SELECT min(timestamp) FROM sample WHERE series_id = ?1 AND timestamp > ?3), ?3)",
+                (series_id, first, last),
+            )
+        )
+        reach = self.archive.reach([series_id]).get(series_id)
+        if reach is None or reach.end <= min(found, default=first) < first:
+            return found
+        every = self.archive.dict_of(series_id, Span(first, last + 1))
+        for instant, after in ((first, False), (last, True)):
+            every |= dict(self.archive.nearest([series_id], instant, after=after).values())
+        every |= found
+        before = max((t for t in every if t < first), default=first)
+        following = min((t for t in every if t > last), default=last)
+        return {t: v for t, v in every.items() if before <= t <= following}
+
     def _release(self, key: tuple[int, str, str, int], after: int, before: int) -> dict[int, float]:
         """What was set aside of a fallen counter between two moments, taken out of the quarantine."""
         where = (
@@ -323,10 +399,25 @@ class TimeSeries:
 
     def retract(self, key: SeriesKey, timestamps: Sequence[int]) -> int:
         """The number of samples taken out of a series, because nobody ever said them."""
-        series_id = self._db.scalar(_FIND_SERIES, (key.site_id, key.device_id, key.metric, key.interval_s))
-        return self._db.executemany(
-            "DELETE FROM sample WHERE series_id = ? AND timestamp = ?", [(series_id, t) for t in timestamps]
-        )
+        series_id = self._find(key)
+        if series_id is None:
+            return 0
+        with self._db.transaction():
+            rows = [(series_id, t) for t in timestamps]
+            corrected = self._corrections([series_id], EVER)
+            gone = self._db.executemany("DELETE FROM sample WHERE series_id = ? AND timestamp = ?", rows)
+            corrected -= self._corrections([series_id], EVER)
+            gone += len(self.archive.take_out(series_id, timestamps)) - corrected
+            self._keep_newest_a_row(series_id)
+        return gone
+
+    def _keep_newest_a_row(self, series_id: int) -> None:
+        reach = self.archive.reach([series_id]).get(series_id)
+        newest = self._db.scalar("SELECT max(timestamp) FROM sample WHERE series_id = ?", (series_id,))
+        if reach is not None and (newest is None or newest < reach.end - 1):
+            at = reach.end - 1
+            value = self.archive.dict_of(series_id, Span(at, at + 1))[at]
+            self._db.execute(_UPSERT, (series_id, at, value))
 
     def restamp_days(self, site_id: int, before: str, after: str) -> int:
         """The number of daily samples moved because the site's zone was changed.
@@ -342,8 +433,9 @@ class TimeSeries:
                 "SELECT id FROM series WHERE site_id = ? AND interval_s = ?", (site_id, DAY_S)
             ):
                 rows = self._db.rows("SELECT timestamp, value FROM sample WHERE series_id = ?", (series_id,))
+                days = self.archive.take_out(series_id) | dict(rows)
                 self._db.execute("DELETE FROM sample WHERE series_id = ?", (series_id,))
-                stamped = [(series_id, clock.midnight(clock.day_of(t, old), new), v) for t, v in rows]
+                stamped = [(series_id, clock.midnight(clock.day_of(t, old), new), v) for t, v in sorted(days.items())]
                 moved += self._db.executemany(_UPSERT, stamped)
         return moved
 
@@ -353,7 +445,7 @@ class TimeSeries:
         """Every series of a site that has samples."""
         found = self._db.rows(
             "SELECT id, device_id, metric, interval_s, "
-            "(SELECT min(timestamp) FROM sample WHERE series_id = series.id), "
+            "min(COALESCE(sealed_from, 1 << 60), (SELECT min(timestamp) FROM sample WHERE series_id = series.id)), "
             "(SELECT max(timestamp) FROM sample WHERE series_id = series.id) "
             "FROM series WHERE site_id = ? ORDER BY metric, interval_s, device_id",
             (site_id,),
@@ -384,19 +476,70 @@ class TimeSeries:
         )
         return min((s for (s,) in lengths), key=lambda s: (s == 0, s), default=None)
 
+    def _find(self, key: SeriesKey) -> int | None:
+        found = self._db.scalar(_FIND_SERIES, (key.site_id, key.device_id, key.metric, key.interval_s))
+        return None if found is None else int(found)
+
     def raw(self, key: SeriesKey, span: Span) -> list[tuple[int, float]]:
         """The samples of one series whose interval starts in the span, oldest first."""
-        series = self._db.scalar(_FIND_SERIES, (key.site_id, key.device_id, key.metric, key.interval_s))
-        if series is None:
-            return []
-        return [
-            (int(t), float(v))
-            for t, v in self._db.rows(
+        series_id = self._find(key)
+        return [] if series_id is None else self._samples(series_id, span)
+
+    def _samples(self, series_id: int, span: Span) -> list[tuple[int, float]]:
+        with self._db.snapshot():
+            rows = self._db.rows(
                 "SELECT timestamp, value FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ? "
                 "ORDER BY timestamp",
-                (series, span.start, span.end),
+                (series_id, span.start, span.end),
             )
-        ]
+            sealed = self.archive.lists([series_id], span).get(series_id, [])
+        return _joined(sealed, rows)
+
+    def _several(self, series: Sequence[int], span: Span) -> dict[int, list[tuple[int, float]]]:
+        """The samples of several series in a span, oldest first; a series without any is left out."""
+        rows: dict[int, list[tuple[int, float]]] = {}
+        with self._db.snapshot():
+            for start in range(0, len(series), 500):
+                for series_id, t, v in self._db.rows(
+                    "SELECT series_id, timestamp, value FROM sample WHERE series_id IN "
+                    f"({','.join(map(str, series[start : start + 500]))}) AND timestamp >= ? AND timestamp < ? "
+                    "ORDER BY series_id, timestamp",
+                    (span.start, span.end),
+                ):
+                    rows.setdefault(series_id, []).append((t, v))
+            sealed = self.archive.lists(series, span)
+        return {one: _joined(sealed.get(one, []), rows.get(one, [])) for one in {**sealed, **rows}}
+
+    def pieces(self, key: SeriesKey, span: Span, most: int = 5_000) -> Iterator[list[tuple[int, float]]]:
+        """The samples of one series, oldest first, in pieces; none holds more than a month, or about `most` of rows.
+
+        Each piece is read by a query of its own, so it can be read from another thread at each step.
+        """
+        series_id = self._find(key)
+        if series_id is None:
+            return
+        start = span.start
+        reach = self.archive.reach([series_id]).get(series_id)
+        if reach is not None:
+            first = self._db.scalar("SELECT min(timestamp) FROM sample WHERE series_id = ?", (series_id,))
+            start = max(start, min(reach.start, first if first is not None else reach.start))
+            while start < min(reach.end, span.end):
+                end = min(month_span(month_of(start)).end, span.end)
+                piece = self._samples(series_id, Span(start, end))
+                if piece:
+                    yield piece
+                start = end
+        while True:
+            rows = self._db.rows(
+                "SELECT timestamp, value FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ? "
+                "ORDER BY timestamp LIMIT ?",
+                (series_id, start, span.end, most),
+            )
+            if rows:
+                yield rows
+            if len(rows) < most:
+                return
+            start = rows[-1][0] + 1
 
     def read(
         self,
@@ -445,11 +588,14 @@ class TimeSeries:
         return Points(bucket, [row for row in folded if span.start <= row[0] < span.end])
 
     def _has(self, key: SeriesKey, span: Span) -> bool:
+        series_id = self._find(key)
+        if series_id is None:
+            return False
         found = self._db.scalar(
-            f"SELECT 1 FROM sample WHERE series_id = ({_FIND_SERIES}) AND timestamp >= ? AND timestamp < ? LIMIT 1",
-            (key.site_id, key.device_id, key.metric, key.interval_s, span.start, span.end),
+            "SELECT 1 FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ? LIMIT 1",
+            (series_id, span.start, span.end),
         )
-        return found is not None
+        return found is not None or bool(self.archive.lists([series_id], span))
 
     def _filled(
         self, rows: list[tuple[int, float]], key: SeriesKey, coarser: Sequence[int], span: Span
@@ -499,7 +645,21 @@ class TimeSeries:
             "AND newest.timestamp <= ?) WHERE site_id = ? AND metric = ? AND interval_s = ?",
             (limit, site_id, metric, interval_s),
         )
-        return {device: (int(t), float(v)) for device, t, v in found}
+        newest = {device: (int(t), float(v)) for device, t, v in found}
+        if at is None:
+            return newest
+        sealed: dict[int, int] = dict(
+            self._db.rows(
+                "SELECT id, device_id FROM series WHERE site_id = ? AND metric = ? AND interval_s = ? AND "
+                "sealed_from <= ?",
+                (site_id, metric, interval_s, at),
+            )
+        )
+        for series_id, before in self.archive.nearest(sealed, at + 1, after=False).items():
+            device = sealed[series_id]
+            if device not in newest or before[0] > newest[device][0]:
+                newest[device] = before
+        return newest
 
     def day_of_devices(self, site_id: int, devices: Collection[int], metric: str, day: Span, *, most: int) -> DeviceDay:
         """A metric of some devices of a site over a local day, in the finest interval that they have on it.
@@ -512,12 +672,15 @@ class TimeSeries:
         of_site = "site_id = ? AND metric = ? AND device_id <> 0"
         within = "sample.series_id = series.id AND timestamp >= ? AND timestamp < ?"
         wanted = set(devices)
+        sealed = self._sealed_days(site_id, wanted, metric, day)
         known = self._db.rows(
             f"SELECT interval_s, device_id FROM series WHERE {of_site} "
             f"AND EXISTS (SELECT 1 FROM sample WHERE {within})",
             (site_id, metric, day.start, day.end),
         )
-        lengths = sorted({length for length, device_id in known if device_id in wanted}, key=lambda s: (s == 0, s))
+        lengths = sorted(
+            {length for length, device_id in (*known, *sealed) if device_id in wanted}, key=lambda s: (s == 0, s)
+        )
         if not lengths:
             return DeviceDay(0, [], {})
         kind = METRICS[metric].kind
@@ -527,26 +690,31 @@ class TimeSeries:
         size = max(1, -(-span_s // step))
         values: dict[int, list[float | None]] = {}
         for length in reversed([s for s in lengths if s == finest or (kind is Kind.MEAN and finest < s < DAY_S)]):
-            value, having = "value", ""
-            if length < step:
-                value = "sum(value)" if kind is Kind.SUM else "max(value)" if kind is Kind.COUNTER else "avg(value)"
-                whole = step // length if length else 0
-                having = f" GROUP BY device_id, slot{f' HAVING count(*) >= {whole}' if kind is Kind.SUM else ''}"
+            whole = step // length if 0 < length < step and kind is Kind.SUM else 1
+            found: Iterable[tuple[int, int, float]]
+            if sealed:
+                found = _slotted(sealed, length, day.start, step, kind, whole)
+            else:
+                value, having = "value", ""
+                if length < step:
+                    value = "sum(value)" if kind is Kind.SUM else "max(value)" if kind is Kind.COUNTER else "avg(value)"
+                    having = f" GROUP BY device_id, slot HAVING count(*) >= {whole}"
+                found = self._db.rows(
+                    f"SELECT device_id, (timestamp - ?) / ? AS slot, {value} FROM series JOIN sample ON {within} "
+                    f"WHERE {of_site} AND interval_s = ?{having}",
+                    (day.start, step, day.start, day.end, site_id, metric, length),
+                )
             covered = max(1, length // step)
-            for device_id, slot, found in self._db.rows(
-                f"SELECT device_id, (timestamp - ?) / ? AS slot, {value} FROM series JOIN sample ON {within} "
-                f"WHERE {of_site} AND interval_s = ?{having}",
-                (day.start, step, day.start, day.end, site_id, metric, length),
-            ):
+            for device_id, slot, one in found:
                 row = values.get(device_id)
                 if row is None:
                     if device_id not in wanted:
                         continue
                     row = values[device_id] = [None] * size
                 if covered == 1:
-                    row[slot] = found
+                    row[slot] = one
                 else:
-                    row[slot : min(size, slot + covered)] = [found] * (min(size, slot + covered) - slot)
+                    row[slot : min(size, slot + covered)] = [one] * (min(size, slot + covered) - slot)
         filled = [slot for slot in range(size) if any(row[slot] is not None for row in values.values())]
         first, last = (filled[0], filled[-1] + 1) if filled else (0, 0)
         return DeviceDay(
@@ -554,6 +722,24 @@ class TimeSeries:
             [day.start + step * slot for slot in range(first, last)],
             {device_id: row[first:last] for device_id, row in values.items()},
         )
+
+    def _sealed_days(
+        self, site_id: int, wanted: Collection[int], metric: str, day: Span
+    ) -> dict[tuple[int, int], list[tuple[int, float]]]:
+        """A metric's samples by interval length and device where any of them are sealed; else nothing."""
+        series = {
+            series_id: (interval_s, device_id)
+            for series_id, interval_s, device_id in self._db.rows(
+                "SELECT id, interval_s, device_id FROM series WHERE site_id = ?1 AND metric = ?2 AND device_id <> 0 "
+                "AND EXISTS (SELECT 1 FROM series WHERE site_id = ?1 AND metric = ?2 AND sealed_to >= ?3 "
+                "AND sealed_from < ?4)",
+                (site_id, metric, day.start, day.end),
+            )
+            if device_id in wanted
+        }
+        if not series:
+            return {}
+        return {series[one]: rows for one, rows in self._several(list(series), day).items()}
 
     def newest_of_devices(self, site_id: int, metrics: Sequence[str]) -> dict[int, dict[str, tuple[int, float]]]:
         """The newest sample (timestamp, value) of each of these metrics, by device id (0 is the site) and metric."""
@@ -575,6 +761,13 @@ class TimeSeries:
         The vendor's own figure of the day where there is one, else the sum of the finest intervals; never both.
         """
         found: dict[int, float] = {}
+        devices = {d for (d,) in self._db.rows("SELECT DISTINCT device_id FROM series WHERE site_id = ?", (site_id,))}
+        sealed = self._sealed_days(site_id, devices, metric, day)
+        for (length, device), rows in sorted(sealed.items(), key=lambda one: (one[0][0] != DAY_S, one[0])):
+            if length > 0:
+                found.setdefault(device, sum(v for _, v in rows))
+        if sealed:
+            return found
         for device, total in self._db.rows(
             "SELECT device_id, sum(sample.value) FROM series JOIN sample ON sample.series_id = series.id "
             "WHERE site_id = ? AND metric = ? AND device_id <> 0 AND interval_s > 0 AND timestamp >= ? "
@@ -586,9 +779,14 @@ class TimeSeries:
 
     def counts(self, key: SeriesKey, spans: Sequence[Span], step_s: int) -> list[int]:
         """In how many steps of `step_s` seconds of each span a series has a sample."""
-        series = self._db.scalar(_FIND_SERIES, (key.site_id, key.device_id, key.metric, key.interval_s))
-        if series is None:
+        series = self._find(key)
+        if series is None or not spans:
             return [0] * len(spans)
+        whole = Span(min(span.start for span in spans), max(span.end for span in spans))
+        reach = self.archive.reach([series]).get(series)
+        if reach is not None and whole.start < reach.end:
+            every = self._samples(series, whole)
+            return [len({(t - span.start) // step_s for t, _ in _between(every, span)}) for span in spans]
         return [
             int(
                 self._db.scalar(
@@ -612,6 +810,39 @@ class TimeSeries:
     def quarantined(self, site_id: int) -> int:
         """How many values of a site were refused."""
         return int(self._db.scalar("SELECT count(*) FROM quarantine WHERE site_id = ?", (site_id,)))
+
+
+def _joined(sealed: list[tuple[int, float]], rows: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Both in one, oldest first, where a row wins."""
+    if not sealed or not rows:
+        return sealed or rows
+    if rows[0][0] > sealed[-1][0]:
+        return sealed + rows
+    return sorted((dict(sealed) | dict(rows)).items())
+
+
+def _slotted(
+    days: Mapping[tuple[int, int], list[tuple[int, float]]], length: int, start: int, step: int, kind: Kind, whole: int
+) -> Iterator[tuple[int, int, float]]:
+    """What the devices of an interval length have in each step of a day: device, step, value."""
+    for (interval_s, device_id), rows in days.items():
+        if interval_s != length:
+            continue
+        if length >= step:
+            yield from ((device_id, (t - start) // step, v) for t, v in rows)
+            continue
+        slots: dict[int, list[float]] = {}
+        for t, v in rows:
+            slots.setdefault((t - start) // step, []).append(v)
+        for slot, values in slots.items():
+            if len(values) >= whole:
+                # Plain sums, as SQLite's own are: what is sealed is to be told as it was before.
+                total = sum(values)
+                yield (
+                    device_id,
+                    slot,
+                    max(values) if kind is Kind.COUNTER else total if kind is Kind.SUM else (total / len(values)),
+                )
 
 
 def bounds(metric: str, interval_s: int, vendor_device_id: str, rating: Rating) -> tuple[float, float]:

@@ -171,6 +171,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     """Why a figure here may differ from the one that the vendor's own pages show, a sentence each."""
     bucket_s: int = 900
     """How often new figures appear with the vendor: as often a site on screen is asked, while its share lasts."""
+    late_days: int = 7
+    """After how many days the vendor corrects a figure no more: whole days before that are sealed into blocks."""
     settle_s: int = 0
     """After a mark of `bucket_s` until its figures can be asked for; 0 where they come at no marks."""
     quota_said: Callable[[Response], tuple[Said, ...]] = says_nothing

@@ -1,0 +1,422 @@
+"""The format of a block: a month of one metric of up to 64 series of a site, each of them readable alone.
+
+A block is one string of bytes. Its head names the series and carries what they share: their timestamps and a reference
+curve, the mean of what they show. A series of whole numbers (decimals are made whole where that loses nothing) is kept
+as what is left of it once the scaled reference is taken away; these rests lie in bands by the height of the reference,
+because noise grows with it, each band of all series under one table of frequencies and a page to each series. A series
+that the reference does not explain, or that holds other numbers, is kept by itself. pcodec does the coding.
+
+What comes out is what went in, bit by bit; every part has a checksum of its own.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from pcodec import ChunkConfig, DeltaSpec, ModeSpec, PagingSpec, standalone, wrapped
+
+from sungaze.errors import DamagedBlock
+from sungaze.model import Span
+
+_MAGIC: Final = b"SB\x01"
+_DECIMALS: Final = 6
+_LARGEST: Final = float(1 << 52)
+_SMALL: Final = np.iinfo(np.int32)
+_GRAIN: Final = 1 << 16
+_MOST_LEVELS: Final = 4_096
+_SHARED, _WHOLE, _FLOAT = 0, 1, 2
+
+Times = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+
+_ROW: Final = np.dtype([("timestamp", np.int64), ("value", np.float64)])
+_COLUMN: Final = np.dtype([("series", "<u4"), ("way", "u1"), ("decimals", "u1"), ("absent", "<u2"), ("slope", "<f4"),
+                           ("size", "<u4"), ("crc", "<u4")])  # fmt: skip
+_HEAD: Final = np.dtype([("series", "<u2"), ("bands", "<u2"), ("grain", "<u2"), ("times", "<u4"), ("reference", "<u4"),
+                         ("crc", "<u4")])  # fmt: skip
+_PLAIN: Final = ChunkConfig(mode_spec=ModeSpec.classic(), delta_spec=DeltaSpec.no_op())
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series' samples, oldest first: instants (UTC epoch seconds) and as many values."""
+
+    timestamps: Times
+    values: Values
+
+    def rows(self) -> list[tuple[int, float]]:
+        """The same as (timestamp, value)."""
+        return list(zip(self.timestamps.tolist(), self.values.tolist(), strict=True))
+
+    def within(self, span: Span) -> Series:
+        """Those whose interval starts in the span."""
+        first, last = np.searchsorted(self.timestamps, [span.start, span.end])
+        return Series(self.timestamps[first:last], self.values[first:last])
+
+    def beside(self, instant: int, *, after: bool) -> tuple[int, float] | None:
+        """The nearest one before an instant, or after it."""
+        at = int(np.searchsorted(self.timestamps, instant, side="right" if after else "left")) - (not after)
+        return (int(self.timestamps[at]), float(self.values[at])) if 0 <= at < self.timestamps.size else None
+
+    def split(self, instants: Collection[int] | None) -> tuple[Series, Series]:
+        """Those at these instants, or all, and the others."""
+        out = np.ones(self.timestamps.size, bool)
+        if instants is not None:
+            out = np.isin(self.timestamps, np.fromiter(instants, np.int64))
+        return Series(self.timestamps[out], self.values[out]), Series(self.timestamps[~out], self.values[~out])
+
+
+def of_rows(rows: Iterable[tuple[int, float]]) -> Series:
+    """A series of rows that come oldest first."""
+    found = np.fromiter(rows, _ROW)
+    return Series(found["timestamp"].copy(), found["value"].copy())
+
+
+def merged(old: Series, new: Series) -> Series:
+    """Both in one, where the new ones win."""
+    stay = ~np.isin(old.timestamps, new.timestamps)
+    timestamps = np.concatenate([old.timestamps[stay], new.timestamps])
+    order = np.argsort(timestamps, kind="stable")
+    return Series(timestamps[order], np.concatenate([old.values[stay], new.values])[order])
+
+
+@dataclass
+class _Column:
+    """A series on its way into a block."""
+
+    series_id: int
+    present: npt.NDArray[np.bool_]
+    values: Values
+    decimals: int | None
+    whole: Whole
+    slope: float = 0.0
+    rest: Whole | None = None
+
+
+@dataclass
+class Block:
+    """A block that has been opened: its series' ids, and what they share. Raises DamagedBlock where it is not whole."""
+
+    data: bytes
+    series: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        start = len(_MAGIC)
+        if self.data[:start] != _MAGIC or len(self.data) < start + _HEAD.itemsize:
+            raise DamagedBlock("its beginning is not a block's")
+        head = np.frombuffer(self.data, _HEAD, 1, start)[0]
+        at = start + _HEAD.itemsize
+        self._bands = int(head["bands"])
+        count = int(head["series"])
+        shared_at = at + count * _COLUMN.itemsize
+        times_end = shared_at + int(head["times"])
+        end = times_end + int(head["reference"])
+        body = self.data[at:end]
+        if len(body) != end - at or zlib.crc32(body, _seed(head)) != int(head["crc"]):
+            raise DamagedBlock("its head does not carry its checksum")
+        self._columns = np.frombuffer(self.data, _COLUMN, count, at)
+        self.series = [int(one) for one in self._columns["series"]]
+        self._times = _decoded(self.data[shared_at:times_end], np.int64)
+        self._reference: Whole | None = None
+        if head["reference"]:
+            self._reference = _heights(_decoded(self.data[times_end:end], np.int64), int(head["grain"]))
+        self._parts: list[npt.NDArray[np.intp]] | None = None
+        self._chunks: list[wrapped.ChunkDecompressor | None] = []
+        self._at = np.concatenate([[end], end + np.cumsum(self._columns["size"], dtype=np.int64)])
+
+    def read(self, wanted: Collection[int] | None = None) -> dict[int, Series]:
+        """The samples by series id, of all series or of those that are wanted. Raises DamagedBlock."""
+        places = range(len(self.series)) if wanted is None else [k for k, s in enumerate(self.series) if s in wanted]
+        return {self.series[k]: self._one(k) for k in places}
+
+    def _one(self, k: int) -> Series:
+        column = self._columns[k]
+        data = self.data[int(self._at[k]) : int(self._at[k + 1])]
+        if len(data) != int(column["size"]) or zlib.crc32(data) != int(column["crc"]):
+            raise DamagedBlock(f"series {self.series[k]} does not carry its checksum")
+        absent = int(column["absent"])
+        times, present = self._times, None
+        if absent:
+            bits = np.frombuffer(zlib.decompress(data[:absent]), np.uint8)
+            present = np.unpackbits(bits, count=times.size).astype(bool)
+            times = times[present]
+        if column["way"] == _FLOAT:
+            return Series(times, _decoded(data[absent:], np.float64))
+        if column["way"] == _WHOLE:
+            whole = _decoded(data[absent:], np.int64)
+        else:
+            whole = self._from_rest(data[absent:], float(column["slope"]), present)
+        return Series(times, whole / 10.0 ** int(column["decimals"]))
+
+    def _from_rest(self, data: bytes, slope: float, present: npt.NDArray[np.bool_] | None) -> Whole:
+        assert self._reference is not None
+        whole = _scaled(self._reference, slope)
+        for part, at, page, chunk in self._pages(data, present):
+            rest = np.empty(part.size, np.int32)
+            chunk.read_page_into(data[at : at + page], part.size, rest)
+            whole[part] += rest
+        return whole if present is None else whole[present]
+
+    def _pages(
+        self, data: bytes, present: npt.NDArray[np.bool_] | None
+    ) -> list[tuple[npt.NDArray[np.intp], int, int, wrapped.ChunkDecompressor]]:
+        parts, chunks = self._shared()
+        sizes = np.frombuffer(data, "<u4", len(parts))
+        at, found = sizes.nbytes, []
+        for part, size, chunk in zip(parts, sizes, chunks, strict=True):
+            there = part if present is None else part[present[part]]
+            if there.size:
+                assert chunk is not None
+                found.append((there, at, int(size), chunk))
+            at += int(size)
+        return found
+
+    def _shared(self) -> tuple[list[npt.NDArray[np.intp]], list[wrapped.ChunkDecompressor | None]]:
+        if self._parts is None:
+            assert self._reference is not None
+            data = self.data[int(self._at[-1]) :]
+            size = len(data) - 4
+            if size < 0 or zlib.crc32(data[:size]) != int.from_bytes(data[size:], "little"):
+                raise DamagedBlock("what its series share does not carry its checksum")
+            lengths = np.frombuffer(data, "<u4", self._bands + 1)
+            at = lengths.nbytes
+            codec, _ = wrapped.FileDecompressor.new(data[at : at + int(lengths[0])])
+            at += int(lengths[0])
+            for length in lengths[1:]:
+                table = data[at : at + int(length)]
+                self._chunks.append(codec.chunk_decompressor(table, "i32")[0] if table else None)
+                at += int(length)
+            self._parts = _bands_of(self._reference, self._bands)
+        return self._parts, self._chunks
+
+
+def write(series: Mapping[int, Series]) -> bytes:
+    """A block of these series, by id, of which there is at least one; each has samples, oldest first.
+
+    It has been read back and compared, bit by bit, before it is given: DamagedBlock is raised where that is not so.
+    """
+    data = _write(series)
+    read = Block(data).read()
+    for series_id, one in series.items():
+        back = read[series_id]
+        same = np.array_equal(back.timestamps, one.timestamps)
+        if not same or not np.array_equal(back.values.view(np.int64), one.values.view(np.int64)):
+            raise DamagedBlock(f"series {series_id} did not come back from its block as it was")
+    return data
+
+
+def _write(series: Mapping[int, Series]) -> bytes:
+    times = _union([one.timestamps for one in series.values()])
+    columns = [_column(series_id, one, times) for series_id, one in series.items()]
+    steps, grain = _reference(columns, times.size)
+    reference = None if steps is None else _heights(steps, grain)
+    shared = [column for column in columns if column.rest is not None]
+    bands = 0
+    if reference is not None:
+        bands = 4 if sum(column.values.size for column in shared) >= 8_000 else 1
+    parts = _bands_of(reference, bands) if reference is not None else []
+    pages, tables = _coded_rests(shared, parts)
+    heads = np.zeros(len(columns), _COLUMN)
+    bodies: list[bytes] = []
+    for k, column in enumerate(columns):
+        absent = b"" if column.present.all() else zlib.compress(np.packbits(column.present).tobytes(), 9)
+        if column.rest is not None:
+            way, body = _SHARED, pages.pop(0)
+        elif column.decimals is not None:
+            way, body = _WHOLE, _coded(column.whole)
+        else:
+            way, body = _FLOAT, _coded(column.values)
+        bodies.append(absent + body)
+        heads[k] = (
+            column.series_id, way, column.decimals or 0, len(absent), column.slope, len(bodies[-1]),
+            zlib.crc32(bodies[-1]),
+        )  # fmt: skip
+    coded_times = _coded(times)
+    coded_reference = _coded(steps) if steps is not None else b""
+    head = np.zeros(1, _HEAD)
+    head[0] = (len(columns), bands, grain, len(coded_times), len(coded_reference), 0)
+    body = heads.tobytes() + coded_times + coded_reference
+    head["crc"] = zlib.crc32(body, _seed(head[0]))
+    return b"".join([_MAGIC, head.tobytes(), body, *bodies, tables])
+
+
+def _seed(head: np.void) -> int:
+    """The checksum of the head's own fields, which goes on over what follows it."""
+    fields = head.copy()
+    fields["crc"] = 0
+    return zlib.crc32(fields.tobytes())
+
+
+def _union(several: Sequence[Times]) -> Times:
+    first = several[0]
+    if all(np.array_equal(first, other) for other in several[1:]):
+        return first
+    return np.unique(np.concatenate(several))
+
+
+def _column(series_id: int, one: Series, times: Times) -> _Column:
+    present = np.ones(times.size, bool) if one.timestamps.size == times.size else np.isin(times, one.timestamps)
+    decimals, whole = _made_whole(one.values)
+    return _Column(series_id, present, one.values, decimals, whole)
+
+
+def _made_whole(values: Values) -> tuple[int | None, Whole]:
+    """With how few decimals these are whole numbers without loss, and those; None where they are not."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        for decimals in range(_DECIMALS + 1):
+            scaled = values * 10.0**decimals
+            if not (np.abs(scaled) < _LARGEST).all():
+                break
+            whole = np.rint(scaled).astype(np.int64)
+            # By their bits: a negative zero is a value too.
+            if np.array_equal((whole / 10.0**decimals).view(np.int64), values.view(np.int64)):
+                return decimals, whole
+    return None, np.empty(0, np.int64)
+
+
+def _reference(columns: Sequence[_Column], size: int) -> tuple[Whole | None, int]:
+    """The curve that the columns share, in steps of a grain; `rest` of each that it explains is set then.
+
+    The finer it is, the less is left of the columns and the more it takes itself. With noise that grows with the height
+    the best step is of the noise's height by the root of 12 / (columns - 1); `grain` is that share of the height, in
+    65536ths. None where it helps none.
+    """
+    levels = {c.series_id: float(np.abs(c.whole).mean()) for c in columns if c.decimals is not None}
+    whole = [column for column in columns if levels.get(column.series_id, 0.0) > 0]
+    if len(whole) < 2:
+        return None, 0
+    total, there = np.zeros(size), np.zeros(size)
+    for column in whole:
+        total[column.present] += column.whole / levels[column.series_id]
+        there[column.present] += 1
+    mean = total / np.maximum(there, 1) * float(np.median([levels[column.series_id] for column in whole]))
+    rests = _take_away(whole, np.rint(mean).astype(np.int64))
+    grain = 0
+    if len(rests) > 1:
+        noise = float(np.mean([float(np.mean(np.square(rest, dtype=np.float64))) for rest in rests]))
+        share = np.sqrt(noise / max(float(np.mean(np.square(mean))), 1.0) * 12 / (len(rests) - 1))
+        grain = int(min(share, 0.2) * _GRAIN)
+    steps, grain = _steps(mean, grain)
+    if len(_take_away(whole, _heights(steps, grain))) > 1:
+        return steps, grain
+    for column in whole:
+        column.rest = None
+    return None, 0
+
+
+def _levels(highest: int, grain: int) -> Whole | None:
+    """The heights that steps of a grain come to, from 0 on; None where they were too many.
+
+    In whole numbers, so that every computer comes to the same.
+    """
+    found = [0]
+    while found[-1] < highest:
+        if len(found) >= _MOST_LEVELS:
+            return None
+        found.append(found[-1] + max(1, found[-1] * grain >> 16))
+    return np.array(found, np.int64)
+
+
+def _steps(mean: Values, grain: int) -> tuple[Whole, int]:
+    """A curve in steps of a grain, and the grain; 0 is whole units."""
+    nearest: Whole = np.rint(mean).astype(np.int64)
+    levels = _levels(int(np.abs(nearest).max()), grain) if grain else None
+    if levels is None:
+        return nearest, 0
+    between = (levels[1:] + levels[:-1]) / 2
+    steps: Whole = np.searchsorted(between, np.abs(mean)).astype(np.int64) * np.where(mean < 0, -1, 1)
+    return steps, grain
+
+
+def _heights(steps: Whole, grain: int) -> Whole:
+    """The curve that its steps stand for."""
+    if not grain or not steps.size:
+        return steps
+    highest = int(np.abs(steps).max())
+    found = [0]
+    for _ in range(highest):
+        found.append(found[-1] + max(1, found[-1] * grain >> 16))
+    heights: Whole = np.array(found, np.int64)[np.abs(steps)] * np.where(steps < 0, -1, 1)
+    return heights
+
+
+def _take_away(columns: Sequence[_Column], reference: Whole) -> list[Whole]:
+    """What is left of each column that is smaller so than by its own steps; the others are left alone."""
+    rests = []
+    for column in columns:
+        under = reference[column.present].astype(np.float64)
+        square = float(under @ under)
+        column.slope = float(np.float32(float(under @ column.whole) / square)) if square else 0.0
+        rest = column.whole - _scaled(reference, column.slope)[column.present]
+        steps = np.diff(column.whole, prepend=column.whole[:1])
+        fits = bool(_SMALL.min <= rest.min() and rest.max() <= _SMALL.max)
+        column.rest = rest if fits and _bits(rest) < _bits(steps) else None
+        if column.rest is not None:
+            rests.append(rest)
+    return rests
+
+
+def _bits(whole: Whole) -> float:
+    """About how many bits such numbers take."""
+    return float(np.log2(1.0 + np.abs(whole)).sum())
+
+
+def _scaled(reference: Whole, slope: float) -> Whole:
+    scaled: Whole = np.rint(reference * slope).astype(np.int64)
+    return scaled
+
+
+def _bands_of(reference: Whole, bands: int) -> list[npt.NDArray[np.intp]]:
+    """The places of the reference in parts of one length, by its height."""
+    return np.array_split(np.argsort(reference, kind="stable"), bands)
+
+
+def _coded_rests(columns: Sequence[_Column], parts: Sequence[npt.NDArray[np.intp]]) -> tuple[list[bytes], bytes]:
+    """The pages of each column, and the tables of frequencies that they share, with their checksum."""
+    if not parts:
+        return [], b""
+    codec = wrapped.FileCompressor()
+    pages: list[list[bytes]] = [[] for _ in columns]
+    tables = [codec.write_header()]
+    full = [np.zeros(column.present.size, np.int32) for column in columns]
+    for rest, column in zip(full, columns, strict=True):
+        assert column.rest is not None
+        rest[column.present] = column.rest
+    for part in parts:
+        inside = [rest[part[column.present[part]]] for rest, column in zip(full, columns, strict=True)]
+        sizes = [one.size for one in inside if one.size]
+        if not sizes:
+            tables.append(b"")
+            for mine in pages:
+                mine.append(b"")
+            continue
+        config = ChunkConfig(
+            mode_spec=ModeSpec.classic(), delta_spec=DeltaSpec.no_op(),
+            paging_spec=PagingSpec.exact_page_sizes(sizes),
+        )  # fmt: skip
+        chunk = codec.chunk_compressor(np.concatenate(inside), config)
+        tables.append(chunk.write_meta())
+        number = 0
+        for mine, one in zip(pages, inside, strict=True):
+            mine.append(chunk.write_page(number) if one.size else b"")
+            number += bool(one.size)
+    shared = np.array([len(one) for one in tables], "<u4").tobytes() + b"".join(tables)
+    shared += zlib.crc32(shared).to_bytes(4, "little")
+    bodies = [np.array([len(one) for one in mine], "<u4").tobytes() + b"".join(mine) for mine in pages]
+    return bodies, shared
+
+
+def _coded(array: Whole | Values) -> bytes:
+    coded: bytes = standalone.simple_compress(np.ascontiguousarray(array), ChunkConfig())
+    return coded
+
+
+def _decoded(data: bytes, kind: type[Any]) -> npt.NDArray[Any]:
+    found = standalone.simple_decompress(data)
+    return np.empty(0, kind) if found is None else found
