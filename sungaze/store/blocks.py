@@ -16,12 +16,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from pcodec import ChunkConfig, DeltaSpec, ModeSpec, PagingSpec, standalone, wrapped
 
+from sungaze.clock import EARLIEST
 from sungaze.errors import DamagedBlock
 from sungaze.model import Span
+from sungaze.store.seal import PACKED
 
 _MAGIC: Final = b"SB\x01"
 _DECIMALS: Final = 6
@@ -40,7 +43,7 @@ _COLUMN: Final = np.dtype([("series", "<u4"), ("way", "u1"), ("decimals", "u1"),
                            ("size", "<u4"), ("crc", "<u4")])  # fmt: skip
 _HEAD: Final = np.dtype([("series", "<u2"), ("bands", "<u2"), ("grain", "<u2"), ("times", "<u4"), ("reference", "<u4"),
                          ("crc", "<u4")])  # fmt: skip
-_PLAIN: Final = ChunkConfig(mode_spec=ModeSpec.classic(), delta_spec=DeltaSpec.no_op())
+_NUMBERS: Final = msgspec.json.Decoder(list[int])
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,12 @@ def of_rows(rows: Iterable[tuple[int, float]]) -> Series:
     """A series of rows that come oldest first."""
     found = np.fromiter(rows, _ROW)
     return Series(found["timestamp"].copy(), found["value"].copy())
+
+
+def of_packed(text: str) -> Series:
+    """A series of what the archive packed."""
+    packed = np.array(_NUMBERS.decode(text), np.int64)
+    return Series(packed // PACKED + EARLIEST, (packed % PACKED).astype(np.float64))
 
 
 def merged(old: Series, new: Series) -> Series:
@@ -296,11 +305,12 @@ def _reference(columns: Sequence[_Column], size: int) -> tuple[Whole | None, int
         total[column.present] += column.whole / levels[column.series_id]
         there[column.present] += 1
     mean = total / np.maximum(there, 1) * float(np.median([levels[column.series_id] for column in whole]))
-    rests = _take_away(whole, np.rint(mean).astype(np.int64))
+    # The noise of some of them tells enough.
+    rests = _take_away(whole[:: -(-len(whole) // 8)], np.rint(mean).astype(np.int64))
     grain = 0
     if len(rests) > 1:
         noise = float(np.mean([float(np.mean(np.square(rest, dtype=np.float64))) for rest in rests]))
-        share = np.sqrt(noise / max(float(np.mean(np.square(mean))), 1.0) * 12 / (len(rests) - 1))
+        share = np.sqrt(noise / max(float(np.mean(np.square(mean))), 1.0) * 12 / (len(whole) - 1))
         grain = int(min(share, 0.2) * _GRAIN)
     steps, grain = _steps(mean, grain)
     if len(_take_away(whole, _heights(steps, grain))) > 1:
@@ -354,17 +364,16 @@ def _take_away(columns: Sequence[_Column], reference: Whole) -> list[Whole]:
         square = float(under @ under)
         column.slope = float(np.float32(float(under @ column.whole) / square)) if square else 0.0
         rest = column.whole - _scaled(reference, column.slope)[column.present]
-        steps = np.diff(column.whole, prepend=column.whole[:1])
         fits = bool(_SMALL.min <= rest.min() and rest.max() <= _SMALL.max)
-        column.rest = rest if fits and _bits(rest) < _bits(steps) else None
+        column.rest = rest if fits and _bits(rest) < _bits(np.diff(column.whole, prepend=column.whole[:1])) else None
         if column.rest is not None:
             rests.append(rest)
     return rests
 
 
 def _bits(whole: Whole) -> float:
-    """About how many bits such numbers take."""
-    return float(np.log2(1.0 + np.abs(whole)).sum())
+    """About how many bits such numbers take, by one in eight of them."""
+    return float(np.log2(1.0 + np.abs(whole[::8])).sum())
 
 
 def _scaled(reference: Whole, slope: float) -> Whole:

@@ -38,7 +38,14 @@ class Database:
         ours = _refuse_what_is_not_ours(path)
         self.peewee = peewee.SqliteDatabase(
             str(path),
-            pragmas={"journal_mode": "wal", "foreign_keys": 1, "synchronous": "normal", "busy_timeout": 15_000},
+            pragmas={
+                "journal_mode": "wal",
+                "foreign_keys": 1,
+                "synchronous": "normal",
+                "busy_timeout": 15_000,
+                # Debian's SQLite wipes what is deleted; pages that are given back to the disk need no wiping first.
+                "secure_delete": "fast",
+            },
             timeout=15,
             lock_type="IMMEDIATE",
         )
@@ -173,6 +180,8 @@ def _make_ours(path: Path) -> None:
         raise StoreError(f"{path} cannot be written: {error.strerror}. Nothing was changed.") from None
     connection = sqlite3.connect(path, timeout=15)
     try:
+        # Small pages: a block fills its last one by half, and two dozen tables are a page each even when empty.
+        connection.execute("PRAGMA page_size = 2048")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("VACUUM")

@@ -32,10 +32,18 @@ LATE_DAYS: Final = 7
 """After how many whole days nothing is expected to be corrected any more, where the vendor says nothing else."""
 KEPT_DAYS: Final = 2
 """Days that stay as rows even where everything is sealed: the fleet's figures of now are read from rows alone."""
+PACKED: Final = 1 << 20
+"""Timestamps stand in these when both are packed into one number."""
 _MONTHS: Final = 1 << 12
 EVER: Final = Span(-(1 << 60), 1 << 60)
 MOST_SERIES: Final = 64
 """The series of a part: what bounds the memory and the time that one step of folding takes."""
+
+_SPAN: Final = "series_id = ?1 AND timestamp >= ?2 AND timestamp < ?3"
+_PACKED: Final = (
+    f"SELECT count(*), json_group_array((timestamp - {clock.EARLIEST}) * {PACKED} + CAST(value AS INTEGER)) "
+    f"FILTER (WHERE value = CAST(value AS INTEGER) AND value BETWEEN 0 AND {PACKED - 1}) FROM sample WHERE {_SPAN}"
+)
 
 
 class Sealed(msgspec.Struct):
@@ -174,6 +182,16 @@ class Archive:
         was done so far, and ends the folding where it gives False. Raises what the database raises; what was folded by
         then stays so.
         """
+        # It deletes nothing that anything refers to, and SQLite takes five times as long where it has to make sure.
+        self._db.execute("PRAGMA foreign_keys = OFF")
+        try:
+            return self._fold_all(now, late_days, everything, step)
+        finally:
+            self._db.execute("PRAGMA foreign_keys = ON")
+
+    def _fold_all(
+        self, now: float, late_days: Mapping[str, int], everything: bool, step: Callable[[Sealed], bool]
+    ) -> Sealed:
         done = Sealed()
         for site_id, vendor, timezone in self._db.rows(
             "SELECT id, vendor, COALESCE(user_timezone, timezone) FROM site ORDER BY id"
@@ -234,8 +252,6 @@ class Archive:
         return part
 
     def _fold(self, part: int, month: int, cutoff: int, done: Sealed) -> None:
-        from sungaze.store.blocks import of_rows
-
         span = month_span(month)
         rows: dict[int, Series] = {}
         for (series_id,) in self._db.rows("SELECT id FROM series WHERE part = ? ORDER BY device_id", (part,)):
@@ -243,12 +259,7 @@ class Archive:
             if newest is None:
                 continue
             end = min(span.end, cutoff, newest)
-            found = of_rows(
-                self._db.execute(
-                    "SELECT timestamp, value FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ?",
-                    (series_id, span.start, end),
-                )
-            )
+            found = self._rows(series_id, Span(span.start, end))
             if found.timestamps.size:
                 rows[series_id] = found
         if not rows:
@@ -267,6 +278,17 @@ class Archive:
             done.samples += one.timestamps.size
         done.blocks += 1
         done.size += block
+
+    def _rows(self, series_id: int, span: Span) -> Series:
+        from sungaze.store.blocks import of_packed, of_rows
+
+        # Most values are small whole numbers, which SQLite writes into one text twice as fast as Python takes rows.
+        where = (series_id, span.start, span.end)
+        count, packed = self._db.row(_PACKED, where) or (0, "[]")
+        series = of_packed(packed)
+        if series.timestamps.size == count:
+            return series
+        return of_rows(self._db.execute(f"SELECT timestamp, value FROM sample WHERE {_SPAN}", where))
 
     def _put(self, part: int, month: int, rows: Mapping[int, Series]) -> int:
         """The size of the block that has been written anew with these rows in it. Raises DamagedBlock."""

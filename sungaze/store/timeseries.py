@@ -837,12 +837,8 @@ def _slotted(
         for slot, values in slots.items():
             if len(values) >= whole:
                 # Plain sums, as SQLite's own are: what is sealed is to be told as it was before.
-                total = sum(values)
-                yield (
-                    device_id,
-                    slot,
-                    max(values) if kind is Kind.COUNTER else total if kind is Kind.SUM else (total / len(values)),
-                )
+                mean = sum(values) / (1 if kind is Kind.SUM else len(values))
+                yield device_id, slot, max(values) if kind is Kind.COUNTER else mean
 
 
 def bounds(metric: str, interval_s: int, vendor_device_id: str, rating: Rating) -> tuple[float, float]:
