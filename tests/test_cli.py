@@ -20,6 +20,8 @@ import httpx
 import pytest
 from program import COMMAND, STOP_S, TOKEN, Sungaze, environment
 
+from bench._store import fill
+
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/#key=[\w-]{16,}\n")
 
 
@@ -347,3 +349,19 @@ def test_capture_and_rederive_need_data_and_rederive_refuses_beside_a_running_on
     is_one_sentence(sungaze(tmp_path, "rederive", "--since", "yesterday", "--data-dir", folder), "yesterday")
     is_one_sentence(sungaze(tmp_path, "rederive", "--data-dir", str(tmp_path / "none")), "no data")
     assert not (tmp_path / "none").exists()
+
+
+def test_past_days_are_sealed_by_a_command_that_refuses_beside_a_running_one(running: Sungaze, tmp_path: Path) -> None:
+    folder = str(running.folder)
+    is_one_sentence(sungaze(tmp_path, "seal", "--data-dir", folder, code=3), running.address)
+    running.stop()
+    fill(running.folder / "sungaze.db", 2, time.time() - 20 * 86_400)
+    exported = ["export", "--format", "csv", "--data-dir", folder, "-o"]
+    sungaze(tmp_path, *exported, "before.csv", code=0)
+    done = sungaze(tmp_path, "seal", "--all", "--data-dir", folder, code=0)
+    assert int(done.stdout) > 500
+    assert "values folded into" in done.stderr
+    sungaze(tmp_path, *exported, "after.csv", code=0)
+    assert (tmp_path / "after.csv").read_bytes() == (tmp_path / "before.csv").read_bytes()
+    assert sungaze(tmp_path, "seal", "--data-dir", folder, code=0).stdout == "0\n"
+    is_one_sentence(sungaze(tmp_path, "seal", "--data-dir", str(tmp_path / "none")), "no data")

@@ -45,7 +45,7 @@ def is_seal_due(context: Context) -> bool:
         memory.put(_SEALED, now)
         return False
     by_night = dt.datetime.fromtimestamp(now).hour in NIGHT
-    return now - last > (DAY_S / 2 if by_night else LONGEST_S)
+    return now - last > (DAY_S / 4 if by_night else LONGEST_S)
 
 
 def seal(context: Context, stop: threading.Event) -> Sealed:

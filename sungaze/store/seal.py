@@ -14,6 +14,7 @@ import calendar
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -52,6 +53,14 @@ class Sealed(msgspec.Struct):
     samples: int = 0
     blocks: int = 0
     size: int = 0
+
+
+class _Work(msgspec.Struct, frozen=True):
+    """A part's month, of which everything before the cutoff is to be folded."""
+
+    part: int
+    month: int
+    cutoff: int
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -185,14 +194,42 @@ class Archive:
         # It deletes nothing that anything refers to, and SQLite takes five times as long where it has to make sure.
         self._db.execute("PRAGMA foreign_keys = OFF")
         try:
-            return self._fold_all(now, late_days, everything, step)
+            return self._fold_all(self._work(now, late_days, everything), step)
         finally:
             self._db.execute("PRAGMA foreign_keys = ON")
 
-    def _fold_all(
-        self, now: float, late_days: Mapping[str, int], everything: bool, step: Callable[[Sealed], bool]
-    ) -> Sealed:
+    def _fold_all(self, work: Iterator[_Work], step: Callable[[Sealed], bool]) -> Sealed:
+        """Fold one after the other, while another thread reads the rows of the next."""
         done = Sealed()
+        with ThreadPoolExecutor(1, "seal") as ahead:
+            try:
+                following = self._begin(ahead, work)
+                while following is not None:
+                    one, version, rows = following
+                    found = rows.result()
+                    following = self._begin(ahead, work)
+                    try:
+                        with self._db.transaction():
+                            if self._db.scalar("PRAGMA data_version") != version:
+                                found = self._gather(one)  # somebody has written meanwhile
+                            self._fold(one, found, done)
+                    except DamagedBlock as damage:
+                        _log_damage(one.part * _MONTHS + one.month, damage)  # its rows stay rows
+                    if not step(done):
+                        break
+            finally:
+                ahead.submit(self._db.close)
+        return done
+
+    def _begin(
+        self, ahead: ThreadPoolExecutor, work: Iterator[_Work]
+    ) -> tuple[_Work, int, Future[dict[int, Series]]] | None:
+        one = next(work, None)
+        if one is None:
+            return None
+        return one, int(self._db.scalar("PRAGMA data_version")), ahead.submit(self._gather, one)
+
+    def _work(self, now: float, late_days: Mapping[str, int], everything: bool) -> Iterator[_Work]:
         for site_id, vendor, timezone in self._db.rows(
             "SELECT id, vendor, COALESCE(user_timezone, timezone) FROM site ORDER BY id"
         ):
@@ -202,14 +239,7 @@ class Archive:
                 "SELECT DISTINCT metric, interval_s FROM series WHERE site_id = ?", (site_id,)
             ):
                 for part, month in self._due(site_id, metric, interval_s, cutoff):
-                    try:
-                        with self._db.transaction():
-                            self._fold(part, month, cutoff, done)
-                    except DamagedBlock as damage:
-                        _log_damage(part * _MONTHS + month, damage)  # its rows stay rows
-                    if not step(done):
-                        return done
-        return done
+                    yield _Work(part, month, cutoff)
 
     def _due(self, site_id: int, metric: str, interval_s: int, cutoff: int) -> Iterator[tuple[int, int]]:
         """The parts and months that have rows to fold; series that have such and no part yet are given one."""
@@ -251,20 +281,24 @@ class Archive:
             self._db.execute("UPDATE series SET part = ? WHERE id = ?", (part, series_id))
         return part
 
-    def _fold(self, part: int, month: int, cutoff: int, done: Sealed) -> None:
-        span = month_span(month)
+    def _gather(self, work: _Work) -> dict[int, Series]:
+        """The rows to be folded, by series."""
+        span = month_span(work.month)
         rows: dict[int, Series] = {}
-        for (series_id,) in self._db.rows("SELECT id FROM series WHERE part = ? ORDER BY device_id", (part,)):
-            newest = self._db.scalar("SELECT max(timestamp) FROM sample WHERE series_id = ?", (series_id,))
-            if newest is None:
-                continue
-            end = min(span.end, cutoff, newest)
-            found = self._rows(series_id, Span(span.start, end))
-            if found.timestamps.size:
-                rows[series_id] = found
+        with self._db.snapshot():
+            for (series_id,) in self._db.rows("SELECT id FROM series WHERE part = ? ORDER BY device_id", (work.part,)):
+                newest = self._db.scalar("SELECT max(timestamp) FROM sample WHERE series_id = ?", (series_id,))
+                if newest is None:
+                    continue
+                found = self._rows(series_id, Span(span.start, min(span.end, work.cutoff, newest)))
+                if found.timestamps.size:
+                    rows[series_id] = found
+        return rows
+
+    def _fold(self, work: _Work, rows: Mapping[int, Series], done: Sealed) -> None:
         if not rows:
             return
-        block = self._put(part, month, rows)
+        block = self._put(work.part, work.month, rows)
         for series_id, one in rows.items():
             self._db.execute(
                 "DELETE FROM sample WHERE series_id = ? AND timestamp BETWEEN ? AND ?",
