@@ -34,6 +34,8 @@ log = logging.getLogger("sungaze")
 
 MENDABLE: Final = 2
 RUNS_ALREADY: Final = 3
+TELL_S: Final = 3.0
+"""How often long work tells how far it is."""
 _ELSEWHERE: Final = {"emulate": "sungaze.emulators.commands:emulate", "world": "sungaze.emulators.commands:world"}
 """Commands that live in their own room, imported only when they are called."""
 
@@ -65,6 +67,8 @@ class _Commands(click.Group):
 _DATA_DIR = click.option(
     "--data-dir", type=click.Path(path_type=Path), default=None, help="The folder that holds everything of yours."
 )
+
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -288,6 +292,8 @@ def _moment(text: str | None) -> int | None:
 @click.option("--from", "start", default=None, help="From this moment on (ISO 8601, UTC without an offset).")
 @click.option("--to", "end", default=None, help="Up to this moment.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--sites", type=_FILE, default=None, help="Write what is known of the sites here, for an import.")
+@click.option("--devices", type=_FILE, default=None, help="Write what is known of the devices here, for an import.")
 @_DATA_DIR
 @click.pass_context
 def export(
@@ -298,14 +304,77 @@ def export(
     start: str | None,
     end: str | None,
     output: Path,
+    sites: Path | None,
+    devices: Path | None,
     data_dir: Path | None,
 ) -> None:
     """Write samples as canonical CSV; works beside a running Sungaze."""
     from sungaze.reports.csv_export import export_csv
+    from sungaze.reports.site_files import write_devices, write_sites
 
-    rows = export_csv(_settings(ctx, data_dir).database, output, site=site, metric=metric, start=start, end=end)
+    settings = _settings(ctx, data_dir)
+    rows = export_csv(settings.database, output, site=site, metric=metric, start=start, end=end)
+    if sites is not None or devices is not None:
+        store = _open_store(settings)
+        try:
+            if sites is not None:
+                write_sites(store.fleet, sites)
+            if devices is not None:
+                write_devices(store.fleet, devices)
+        finally:
+            store.close()
     logging.getLogger("sungaze").info("%d samples", rows)
     click.echo(f"{rows} samples written to {output}", err=True)
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--sites", type=_FILE, default=None, help="A CSV of what is known of the sites, their time zones above all.")
+@click.option("--devices", type=_FILE, default=None, help="A CSV of what is known of the devices.")
+@click.option("--replace", is_flag=True, help="The file's values replace what is stored; without, they fill what is missing.")
+@_DATA_DIR
+@click.pass_context
+def import_(
+    ctx: click.Context, file: Path, sites: Path | None, devices: Path | None, replace: bool, data_dir: Path | None
+) -> None:
+    """Take the samples of a CSV file into the store; not while Sungaze runs on that folder."""
+    from sungaze.folder import Folder
+    from sungaze.reports.csv_import import Intake, import_csv
+    from sungaze.reports.site_files import read_devices, read_sites
+    from sungaze.reports.text_files import first_line
+    from sungaze.store import Store
+    from sungaze.vendors import connectors
+
+    settings = _settings(ctx, data_dir)
+    log_to_stderr("error")
+    first_line(file)
+    facts = read_sites(sites) if sites is not None else {}
+    parts = read_devices(devices) if devices is not None else {}
+    folder = Folder(settings)
+    try:
+        store = Store(settings.database)
+        try:
+            intake = Intake(store, time.time(), sites=facts, devices=parts, replace=replace)
+            done = import_csv(file, intake, connectors(), _telling())
+        finally:
+            store.close()
+    finally:
+        folder.release()
+    for sentence in done.sentences():
+        click.echo(sentence)
+
+
+def _telling() -> Callable[[int, float], None]:
+    """Tells of long work on standard error, every few seconds."""
+    told = time.monotonic()
+
+    def tell(lines: int, share: float) -> None:
+        nonlocal told
+        if time.monotonic() - told > TELL_S:
+            told = time.monotonic()
+            click.echo(f"{lines:,} lines, {share:.0%} of the file", err=True)
+
+    return tell
 
 
 @main.command()
