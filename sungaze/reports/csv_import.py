@@ -111,7 +111,7 @@ class Intake:
         devices: Mapping[DeviceKey, DeviceFacts] | None = None,
         replace: bool = False,
     ) -> None:
-        """`sites` and `devices` tell what is known of those that may be made. Without `replace` what is stored stays."""
+        """`sites` and `devices` tell what is known of them; without `replace` a stored value stays."""
         self.outcome = Outcome()
         self._store = store
         self._now = now
@@ -293,11 +293,16 @@ def is_canonical(first_line: str) -> bool:
     return first_line.strip().replace('"', "").casefold() == ",".join(HEADER)
 
 
+def is_id(text: str) -> bool:
+    """Whether a text can be a vendor's id of a site or a device."""
+    return 0 < len(text) <= LONGEST_ID and text.isprintable() and text == text.strip()
+
+
 def _check_header(path: Path, line: str) -> None:
     if not is_canonical(line):
         raise ImportFailed(
-            f"{path} does not begin with the line {','.join(HEADER)}. Nothing was imported; for a portal's own file say "
-            "what its columns are with --map."
+            f"{path} does not begin with the line {','.join(HEADER)}. Nothing was imported; for a portal's own file "
+            "say with --map what its columns are."
         )
 
 
@@ -311,7 +316,7 @@ def _series(head: str, intake: Intake, vendors: Collection[str]) -> tuple[Share,
         return BROKEN
     if vendor not in vendors:
         return "unknown vendor"
-    if not site or max(len(site), len(device)) > LONGEST_ID or not (site + device).isprintable():
+    if not is_id(site) or (device and not is_id(device)):
         return "an id that cannot be"
     if metric not in METRICS:
         return "unknown metric"
@@ -332,4 +337,3 @@ def _moment(text: str) -> int | None:
         return int(moment.timestamp())
     except (ValueError, OverflowError):
         return None
-

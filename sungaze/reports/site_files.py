@@ -170,9 +170,7 @@ def _read(path: Path, columns: Sequence[str], *, needed: Sequence[str]) -> Itera
                 raise error(f"it has to have {len(names)} cells, and {', '.join(needed)} in it")
             yield cells
     except csv.Error as problem:
-        raise FactsError(
-            f"Line {reader.line_num} of {path}: {problem}. Nothing was imported; mend the line."
-        ) from None
+        raise FactsError(f"Line {reader.line_num} of {path}: {problem}. Nothing was imported; mend the line.") from None
 
 
 def _joined(path: Path) -> Iterable[str]:

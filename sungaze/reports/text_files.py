@@ -7,7 +7,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from sungaze.errors import UserError
 
@@ -15,14 +15,13 @@ PIECE: Final = 1 << 20
 """Characters that are read at once."""
 LONGEST: Final = 1 << 16
 """No line of ours has more characters; of a longer one only so many are handed on, so that it fits into memory."""
-_NEVER: Final[Callable[[float], None]] = lambda _: None
 
 
 class FileError(UserError):
     """A file that cannot be read."""
 
 
-def read_lines(path: Path, progress: Callable[[float], None] = _NEVER) -> Iterator[list[str]]:
+def read_lines(path: Path, progress: Callable[[float], None] = lambda _: None) -> Iterator[list[str]]:
     """The lines of a text file without their ends, some thousands at a time; empty ones too, so that they count.
 
     What is not UTF-8 in it stands as surrogates. `progress` is told the share of the file that was read, 0 to 1.
@@ -34,7 +33,7 @@ def read_lines(path: Path, progress: Callable[[float], None] = _NEVER) -> Iterat
             raw.seek(0)
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            plain: IO[bytes] = gzip.open(raw) if packed else raw
+            plain: IO[bytes] = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
             mark = plain.read(2)
             plain.seek(0)
             encoding = "utf-16" if mark in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"

@@ -307,10 +307,10 @@ class Fleet:
 
     def _archive_unreachable(self, now: float) -> None:
         self._db.execute(
-            "UPDATE site SET archived_at = ? WHERE archived_at IS NULL "
             # A site that came from a file was never reached by an account, and stays in sight.
-            "AND EXISTS (SELECT 1 FROM account_site WHERE site_id = site.id) AND NOT EXISTS (SELECT 1 FROM account_site "
-            "JOIN account ON account.id = account_id WHERE site_id = site.id AND account.removed_at IS NULL)",
+            "UPDATE site SET archived_at = ? WHERE archived_at IS NULL AND id IN (SELECT site_id FROM account_site) "
+            "AND NOT EXISTS (SELECT 1 FROM account_site JOIN account ON account.id = account_id "
+            "WHERE site_id = site.id AND account.removed_at IS NULL)",
             (int(now),),
         )
 
@@ -380,9 +380,9 @@ class Fleet:
             known_facts = {"address" if name == "address_info" else name: None for name in known}
             self._update_site(row, msgspec.structs.replace(fact, **known_facts), now)
             if unnamed and fact.name:
-                Place.update(name=fact.name).where(
-                    (Place.id == row["place_id"]) & (Place.name == row["name"])
-                ).execute(self._db.peewee)
+                Place.update(name=fact.name).where((Place.id == row["place_id"]) & (Place.name == row["name"])).execute(
+                    self._db.peewee
+                )
             return int(row["id"])
 
     def _insert_site(self, vendor: str, fact: SiteFacts, now: int) -> int:
@@ -552,7 +552,7 @@ class Fleet:
                     msgspec.structs.replace(
                         fact,
                         device_type=DeviceType.OTHER if typed else fact.device_type,
-                        **{column: None for column in known},
+                        **dict.fromkeys(known),
                     )
                 )
             return self.apply_devices(site, lacking, complete=False, now=now)
