@@ -411,10 +411,12 @@ def _import_portal(
 ) -> Outcome:
     """What became of a portal's file, once its preview was shown and confirmed. Raises UserError."""
     from sungaze.reports import portal_import
+    from sungaze.reports.portal import parse_wish
     from sungaze.vendors import connectors
 
     table = portal_import.table_of(file)
-    choice = portal_import.choose(store, table, columns, mapping, said)
+    wish = parse_wish(columns) if columns is not None else None
+    choice = portal_import.choose(store, table, wish, mapping, said)
     if site is None:
         raise UserError("It is not said which site it is of. Nothing was imported; say --site ID or --site VENDOR/ID.")
     key = portal_import.site_key(store, site, connectors())

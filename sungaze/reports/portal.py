@@ -148,42 +148,48 @@ def parse_wish(text: str) -> Wish:
     Columns go to `timestamp`, or `date` and `time`, or a metric with its unit after a colon and its device after an @.
     A comma in a column's name is taken as such.
     """
-    moment: dict[str, str] = {}
-    columns: list[tuple[str, str, str | None, str]] = []
+    said: list[tuple[str, str, str | None, str]] = []
     pieces: list[str] = []
     for piece in text.split(","):
         pieces.append(piece)
-        if "=" not in piece:
-            continue
-        name, _, what = ",".join(pieces).rpartition("=")
-        name, what, pieces = name.strip(), what.strip(), []
+        if "=" in piece:
+            name, _, what = ",".join(pieces).rpartition("=")
+            what, _, device = what.strip().partition("@")
+            what, _, unit = what.partition(":")
+            said.append((name.strip(), what, unit or None, device.strip()))
+            pieces = []
+    if any(piece.strip() for piece in pieces):
+        raise MappingError(f"“{','.join(pieces)[:60]}” says of no column what it is. Nothing was imported.")
+    return wish_of(said)
+
+
+def wish_of(said: Iterable[tuple[str, str, str | None, str]]) -> Wish:
+    """What is said of columns: name, timestamp, date, time or a metric, unit, device. Raises MappingError."""
+    moment: dict[str, str] = {}
+    columns: list[tuple[str, str, str | None, str]] = []
+    for name, what, unit, device in said:
         if what in {"timestamp", "date", "time"}:
             if what in moment:
                 raise MappingError(f"Two columns are to be the {what}. Nothing was imported; name one.")
             moment[what] = name
-            continue
-        what, _, device = what.partition("@")
-        metric, _, unit = what.partition(":")
-        if metric not in METRICS:
+        elif what in METRICS:
+            columns.append((name, what, unit, device))
+        else:
             raise MappingError(
-                f"“{metric[:60]}” is neither timestamp, date, time nor a metric. Nothing was imported; metrics are "
+                f"“{what[:60]}” is neither timestamp, date, time nor a metric. Nothing was imported; metrics are "
                 f"{', '.join(METRICS)}."
             )
-        columns.append((name, metric, unit or None, device.strip()))
-    if pieces and any(piece.strip() for piece in pieces):
-        raise MappingError(f"“{','.join(pieces)[:60]}” says of no column what it is. Nothing was imported.")
     if set(moment) not in ({"timestamp"}, {"date"}, {"date", "time"}):
         raise MappingError(
-            "It is not said which column holds the time: COLUMN=timestamp, or one =date and one =time. Nothing was "
-            "imported."
+            "It is not said which column holds the time: one is the timestamp, or one the date and one the time. "
+            "Nothing was imported."
         )
     if not columns:
-        raise MappingError("No column holds a metric. Nothing was imported; say COLUMN=energy_wh:kWh for one.")
+        raise MappingError("It is not said which column holds a metric, as energy_wh. Nothing was imported.")
     if len({(metric, device) for _, metric, _, device in columns}) < len(columns):
         raise MappingError("Two columns are the same metric of the same device. Nothing was imported.")
-    return Wish(
-        moment=tuple(moment[key] for key in ("timestamp", "date", "time") if key in moment), columns=tuple(columns)
-    )
+    named = tuple(moment[key] for key in ("timestamp", "date", "time") if key in moment)
+    return Wish(moment=named, columns=tuple(columns))
 
 
 # -- what a file shows -----------------------------------------------------------------------------------------------

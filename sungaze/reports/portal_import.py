@@ -19,9 +19,9 @@ from sungaze.reports.portal import (
     Mapping,
     MappingError,
     Preview,
+    Wish,
     checked,
     layout,
-    parse_wish,
     preview,
     propose,
     read_rows,
@@ -48,7 +48,7 @@ def table_of(path: Path) -> Layout:
     return layout(list(islice(_lines(path), HEAD_LINES)))
 
 
-def choose(store: Store, table: Layout, columns: str | None, name: str | None, said: dict[str, Any]) -> Choice:
+def choose(store: Store, table: Layout, wish: Wish | None, name: str | None, said: dict[str, Any]) -> Choice:
     """The mapping for a file: from what is said of its columns, else the one kept under a name, else under its header.
 
     `said` holds what is said beside the columns, by its name in Mapping, None where nothing is. Raises MappingError.
@@ -57,8 +57,8 @@ def choose(store: Store, table: Layout, columns: str | None, name: str | None, s
     zone = said.get("zone")
     if zone is not None and clock.zone(zone) is None:
         raise MappingError(f"“{zone[:60]}” is no time zone (write Europe/Berlin). Nothing was imported.")
-    if columns is not None:
-        proposed = propose(table, msgspec.structs.replace(parse_wish(columns), **said))
+    if wish is not None:
+        proposed = propose(table, msgspec.structs.replace(wish, **said))
         return Choice(name or table.fingerprint, proposed.mapping, proposed.doubts)
     names = [_PREFIX + name] if name is not None else store.memory.names(_PREFIX)
     for key in names:

@@ -261,7 +261,7 @@ def test_day_and_month_that_can_both_be_are_told_apart_by_the_shorter_span_and_d
         (GERMAN, "Leistung (kW)=timestamp,Zeitpunkt=ac_power_w", "No time in “Leistung"),
         (GERMAN, "Zeitpunkt=timestamp,Leistung (kW)=moon_power_w", "“moon_power_w” is neither"),
         (GERMAN, "Leistung (kW)=ac_power_w", "which column holds the time"),
-        (GERMAN, "Zeitpunkt=timestamp", "No column holds a metric"),
+        (GERMAN, "Zeitpunkt=timestamp", "which column holds a metric"),
         (GERMAN, "Zeitpunkt=timestamp,a=energy_wh,b=energy_wh", "same metric of the same device"),
         (GERMAN, "Zeitpunkt=timestamp,Leistung (kW)=ac_power_w,Ertrag", "“Ertrag” says of no column"),
         ("a diary\nof mine\n", "a=timestamp,b=energy_wh", "No table was found"),
