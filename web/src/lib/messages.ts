@@ -291,6 +291,7 @@ export const messages = {
       orders: { ymd: 'year, month, day', dmy: 'day, month, year', mdy: 'month, day, year' } as Record<string, string>,
       decimal: 'Decimal sign',
       stamps: 'A time names',
+      kept: 'the start, or as last time',
       ends: { start: 'the start of its interval', end: 'the end of its interval' } as Record<string, string>,
       preview: 'Preview',
       begin: 'Import',

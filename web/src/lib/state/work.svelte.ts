@@ -81,7 +81,7 @@ export class HistoryFile {
   site = $state('');
   dates = $state('');
   decimal = $state('');
-  stamps = $state('start');
+  stamps = $state('');
   #id = $state('');
   #lines = $state<string[]>([]);
   #problem = $state('');
@@ -132,6 +132,11 @@ export class HistoryFile {
     });
   }
 
+  /** Something else is said of it, so that the preview no longer holds. */
+  changed(): void {
+    this.#lines = [];
+  }
+
   async look(): Promise<void> {
     await this.#act(async () => {
       const asked = { params: { path: { import_id: this.#id } }, body: this.#wanted };
@@ -164,7 +169,8 @@ export class HistoryFile {
       columns: columns.map(([name, { means, unit, device }]) => ({ name, means, unit: unit || null, device })),
       dates: (this.dates || null) as NonNullable<Reading['dates']> | null,
       decimal: (this.decimal || null) as NonNullable<Reading['decimal']> | null,
-      stamps: this.stamps as NonNullable<Reading['stamps']>,
+      stamps: (this.stamps || null) as NonNullable<Reading['stamps']> | null,
+      replace: false,
     };
   }
 
