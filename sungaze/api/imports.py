@@ -15,7 +15,6 @@ from sungaze.api.shapes import HistoryIn, HistoryOut, HistoryPreview
 from sungaze.jobs.connect import BadRequest
 from sungaze.model import METRICS
 from sungaze.reports.imports import LARGEST, Import, Wanted
-from sungaze.reports.portal import wish_of
 
 MEANINGS = ["timestamp", "date", "time", *METRICS]
 
@@ -70,6 +69,9 @@ def remove_import(parts: GivenParts, import_id: FromPath[str]) -> None:
 
 
 def _wanted(parts: GivenParts, data: HistoryIn) -> Wanted:
+    # Not before a file comes: a start has no use for what reads it.
+    from sungaze.reports.portal import wish_of
+
     if data.site is not None:
         parts.context.store.fleet.site(data.site)
     said = {

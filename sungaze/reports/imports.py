@@ -1,7 +1,7 @@
 """Files that were sent to be imported: looked at, then taken in beside everything else, one at a time.
 
 A file lies in a folder of its own until it is imported or taken back; what a start finds there is of an earlier one and
-is deleted.
+is deleted. What reads files is imported by the first one that comes: a start has no use for it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import shutil
 import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from sungaze.errors import NotFound, UserError
-from sungaze.reports import portal_import
-from sungaze.reports.csv_import import Intake, Outcome, import_csv, is_canonical
-from sungaze.reports.portal import MappingError, Wish
-from sungaze.reports.text_files import first_line
 from sungaze.store import Store
+
+if TYPE_CHECKING:
+    from sungaze.reports.csv_import import Intake
+    from sungaze.reports.portal import Wish
 
 log = logging.getLogger(__name__)
 
@@ -94,13 +94,17 @@ class Imports:
 
     def add(self, store: Store, id: str, name: str) -> Import:
         """What a file that was written is. Raises UserError, and the file is gone then."""
+        from sungaze.reports import portal_import
+        from sungaze.reports.csv_import import is_canonical
+        from sungaze.reports.text_files import first_line
+
         path = self._folder / id
         try:
             found = Import(id=id, name=name, is_canonical=is_canonical(first_line(path)))
             if not found.is_canonical:
                 table = portal_import.table_of(path)
                 found.columns = [column for column in table.names if column]
-                with contextlib.suppress(MappingError):
+                with contextlib.suppress(UserError):
                     portal_import.choose(store, table, None, None, {})
                     found.is_known = True
         except UserError as error:
@@ -119,6 +123,8 @@ class Imports:
 
     def preview(self, store: Store, id: str, wanted: Wanted) -> list[str]:
         """What an import would give, as lines of text; nothing is written. Raises NotFound and UserError."""
+        from sungaze.reports import portal_import
+
         found, path = self.get(id), self._folder / id
         if found.is_canonical:
             return []
@@ -160,11 +166,17 @@ class Imports:
             self._thread.join(timeout_s)
 
     def _intake(self, store: Store, wanted: Wanted) -> tuple[Intake, tuple[str, str]]:
+        from sungaze.reports.csv_import import Intake
+        from sungaze.reports.portal_import import site_key
+
         if wanted.site is None:
-            raise MappingError("It is not said which site it is of. Nothing was imported; choose one.")
-        return Intake(store, self._now(), replace=wanted.replace), portal_import.site_key(store, str(wanted.site), ())
+            raise UserError("It is not said which site it is of. Nothing was imported; choose one.")
+        return Intake(store, self._now(), replace=wanted.replace), site_key(store, str(wanted.site), ())
 
     def _run(self, found: Import, wanted: Wanted) -> None:
+        from sungaze.reports import portal_import
+        from sungaze.reports.csv_import import Intake, import_csv
+
         store: Store | None = None
         intake: Intake | None = None
         told = self._now()
@@ -181,7 +193,6 @@ class Imports:
         try:
             store = Store(self._database)
             path = self._folder / found.id
-            outcome: Outcome
             if found.is_canonical:
                 intake = Intake(store, self._now(), replace=wanted.replace)
                 outcome = import_csv(path, intake, self._vendors(), progress)
