@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import subprocess
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -52,7 +55,7 @@ def import_all(home: Path, folder: str) -> subprocess.CompletedProcess[str]:
 def test_an_import_makes_a_folder_and_says_what_it_took_and_what_not(home: Path) -> None:
     assert import_all(home, "d").stdout.splitlines() == [
         "2 values taken: 2 new, 0 there already.",
-        "1 sites and 1 devices are new.",
+        "Added with them: 1 site and 1 device.",
         "1 refused: unknown metric; the first in line 4.",
     ]
     again = import_all(home, "d").stdout.splitlines()
@@ -130,12 +133,12 @@ def test_a_portals_file_is_shown_first_written_on_a_yes_and_its_mapping_kept(hom
     assert (home / "out.csv").read_text() == HEADER
     done = sungaze(home, "import", "portal.csv", "--map", MAP, "--mapping", "fronius", *options, "--yes")
     assert done.stdout.splitlines()[-3:] == [
-        "2 values taken: 2 new, 0 there already.", "1 sites and 0 devices are new.",
+        "2 values taken: 2 new, 0 there already.", "Added with them: 1 site.",
         "1 refused: not a number; the first in line 4.",
     ]  # fmt: skip
     (home / "june.csv").write_text("Zeitpunkt;Leistung (kW)\n01.06.2026 12:00;3,5\n")
     for words in (("june.csv", "--site", "1"), ("june.csv", "--site", "1", "--mapping", "fronius", "--stamps", "end")):
-        assert "1 values taken: 1 new" in sungaze(home, "import", *words, "--data-dir", "d", "--yes").stdout
+        assert "1 value taken: 1 new" in sungaze(home, "import", *words, "--data-dir", "d", "--yes").stdout
     sungaze(home, "export", "-o", "out.csv", "--data-dir", "d")
     assert (home / "out.csv").read_text().splitlines()[1:] == [
         "enphase,901,,ac_power_w,900,2026-05-30T10:00:00Z,1500",
@@ -143,3 +146,41 @@ def test_a_portals_file_is_shown_first_written_on_a_yes_and_its_mapping_kept(hom
         "enphase,901,,ac_power_w,900,2026-06-01T09:45:00Z,3500",
         "enphase,901,,ac_power_w,900,2026-06-01T10:00:00Z,3500",
     ]
+
+
+@pytest.mark.slow
+def test_an_import_that_is_killed_is_gone_on_with_and_ends_as_if_it_had_not_been(home: Path) -> None:
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    times = [f"{began + timedelta(minutes=5 * k):%Y-%m-%dT%H:%M:%SZ}" for k in range(40_000)]
+    lines = [f"enphase,901,m{d},ac_power_w,300,{at},{k % 250}\n" for d in range(10) for k, at in enumerate(times)]
+    (home / "long.csv").write_text(HEADER + "".join(lines))
+    database = home / "d" / "sungaze.db"
+    command = [*COMMAND, "import", "long.csv", "--data-dir", "d"]
+    for _ in range(3):
+        before = _count(database)
+        process = subprocess.Popen(command, cwd=home, env=environment(home), stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while _count(database) < before + 20_000 and process.poll() is None:
+            assert time.monotonic() < deadline
+        process.kill()
+        process.wait()
+    killed = _count(database)
+    assert 0 < killed < len(lines)
+    done = sungaze(home, *command[len(COMMAND) :])
+    said = f"{len(lines):,} values taken: {len(lines) - killed:,} new, {killed:,} there already."
+    assert done.stdout.splitlines()[0] == said
+    sungaze(home, "export", "-o", "out.csv", "--data-dir", "d")
+    assert (home / "out.csv").read_bytes() == (home / "long.csv").read_bytes()
+
+
+def _count(database: Path) -> int:
+    """The values of a store that may be just being made."""
+    if not database.exists():
+        return 0
+    connection = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
+    try:
+        return int(connection.execute("SELECT count(*) FROM sample").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()

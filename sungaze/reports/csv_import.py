@@ -78,9 +78,10 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     def sentences(self) -> list[str]:
         """The outcome for a person: a line for what was taken and one for each reason."""
-        said = [f"{self.taken:,} values taken: {self.new:,} new, {self.there_already:,} there already."]
-        if self.sites or self.devices:
-            said.append(f"{self.sites:,} sites and {self.devices:,} devices are new.")
+        said = [f"{_counted(self.taken, 'value')} taken: {self.new:,} new, {self.there_already:,} there already."]
+        made = [_counted(count, word) for count, word in ((self.sites, "site"), (self.devices, "device")) if count]
+        if made:
+            said.append(f"Added with them: {' and '.join(made)}.")
         for reason, found in sorted(self.refused.items(), key=lambda item: -item[1].lines):
             said.append(f"{found.lines:,} refused: {reason}; the first in line {found.first_line:,}.")
         return said
@@ -202,6 +203,10 @@ class Intake:
         return kept
 
 
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def _says_more(facts: DeviceFacts) -> bool:
     return facts.device_type != DeviceType.OTHER or bool(facts.serial_number or facts.name or facts.rated_w)
 
@@ -279,9 +284,11 @@ def import_csv(path: Path, intake: Intake, vendors: Collection[str], progress: P
                 share.lines.append(number)
             outcome.lines = number - 1
             intake.settle()
-    except FileError:
+    except FileError as error:
+        if number == 0:
+            raise
         intake.settle(everything=True)
-        raise
+        raise FileError(f"{error} What was read before is kept ({outcome.new:,} new values).") from None
     intake.settle(everything=True)
     if number == 0:
         raise ImportFailed(f"{path} is empty. Nothing was imported.")

@@ -66,7 +66,7 @@ def test_a_canonical_file_is_imported_and_its_site_is_in_sight(client: httpx.Cli
     done = run(client, sent["id"])
     assert (done["state"], done["share"], done["lines"]) == ("done", 1.0, 2)
     assert done["said"] == [
-        "1 values taken: 1 new, 0 there already.", "1 sites and 1 devices are new.",
+        "1 value taken: 1 new, 0 there already.", "Added with them: 1 site and 1 device.",
         "1 refused: unknown metric; the first in line 3.",
     ]  # fmt: skip
     assert [site["name"] for site in client.get("/api/sites").json()["items"]] == ["enphase 901"]
@@ -87,7 +87,7 @@ def test_a_portals_table_is_shown_then_imported_and_known_the_next_time(client: 
     client.patch("/api/sites/1", json={"timezone": "Europe/Berlin"}).raise_for_status()
     lines = client.post(f"/api/imports/{sent['id']}/preview", json=wanted).json()["lines"]
     assert any(line.startswith("2026-05-30 11:45:00+02:00") and line.endswith(" 1500") for line in lines)
-    assert "1 values taken: 1 new" not in "".join(lines)
+    assert "1 value taken: 1 new" not in "".join(lines)
     assert run(client, sent["id"], **wanted)["said"][0] == "2 values taken: 2 new, 0 there already."
     again = send(client, PORTAL)
     assert again["is_known"] is True

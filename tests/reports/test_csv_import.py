@@ -326,9 +326,22 @@ def test_what_a_damaged_file_held_before_its_damage_is_kept(store: Store, tmp_pa
     rows = [f"enphase,901,,ac_power_w,300,{clock.iso(NOW + 300 * k)},{k * 7919 % 997}.25" for k in range(60_000)]
     packed = gzip.compress("\n".join([FIRST, *rows]).encode())
     (tmp_path / "in.csv.gz").write_bytes(packed[: len(packed) * 9 // 10])
-    with pytest.raises(FileError, match="damaged"):
+    with pytest.raises(FileError, match=r"damaged.*is kept \(\d\d,\d+ new values\)"):
         import_csv(tmp_path / "in.csv.gz", Intake(store, NOW), VENDORS)
     assert 10_000 < store.timeseries.kept(1).samples < 60_000
+
+
+def test_a_full_disk_ends_an_import_in_a_sentence_and_it_is_gone_on_with_later(store: Store, tmp_path: Path) -> None:
+    rows = [f"enphase,901,,ac_power_w,300,{clock.iso(NOW + 300 * k)},{k % 99}" for k in range(60_000)]
+    (tmp_path / "in.csv").write_text("\n".join([FIRST, *rows]))
+    store.database.execute(f"PRAGMA max_page_count = {store.database.scalar('PRAGMA page_count') + 150}")
+    with pytest.raises(ImportFailed, match=r"full.*is kept \(\d\d,\d+ new values\)"):
+        import_csv(tmp_path / "in.csv", Intake(store, NOW), VENDORS)
+    kept = store.timeseries.kept(1).samples
+    assert 10_000 < kept < 60_000
+    store.database.execute("PRAGMA max_page_count = 1000000")
+    assert import_csv(tmp_path / "in.csv", Intake(store, NOW), VENDORS).there_already == kept
+    assert store.timeseries.kept(1).samples == 60_000
 
 
 def test_bytes_that_are_no_text_and_endless_lines_cost_their_line_only(store: Store, tmp_path: Path) -> None:
