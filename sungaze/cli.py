@@ -28,12 +28,16 @@ from sungaze.logs import LogFile, hold_back, log_to_files, log_to_stderr
 
 if TYPE_CHECKING:
     from sungaze.remote import Desk
+    from sungaze.reports.csv_import import Intake, Outcome
     from sungaze.runtime import Runtime
+    from sungaze.store import Store
 
 log = logging.getLogger("sungaze")
 
 MENDABLE: Final = 2
 RUNS_ALREADY: Final = 3
+TELL_S: Final = 3.0
+"""How often long work tells how far it is."""
 _ELSEWHERE: Final = {"emulate": "sungaze.emulators.commands:emulate", "world": "sungaze.emulators.commands:world"}
 """Commands that live in their own room, imported only when they are called."""
 
@@ -65,6 +69,8 @@ class _Commands(click.Group):
 _DATA_DIR = click.option(
     "--data-dir", type=click.Path(path_type=Path), default=None, help="The folder that holds everything of yours."
 )
+
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -288,6 +294,8 @@ def _moment(text: str | None) -> int | None:
 @click.option("--from", "start", default=None, help="From this moment on (ISO 8601, UTC without an offset).")
 @click.option("--to", "end", default=None, help="Up to this moment.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--sites", type=_FILE, default=None, help="Write what is known of the sites here, for an import.")
+@click.option("--devices", type=_FILE, default=None, help="Write what is known of the devices here, for an import.")
 @_DATA_DIR
 @click.pass_context
 def export(
@@ -298,14 +306,141 @@ def export(
     start: str | None,
     end: str | None,
     output: Path,
+    sites: Path | None,
+    devices: Path | None,
     data_dir: Path | None,
 ) -> None:
     """Write samples as canonical CSV; works beside a running Sungaze."""
     from sungaze.reports.csv_export import export_csv
+    from sungaze.reports.site_files import write_devices, write_sites
 
-    rows = export_csv(_settings(ctx, data_dir).database, output, site=site, metric=metric, start=start, end=end)
+    settings = _settings(ctx, data_dir)
+    rows = export_csv(settings.database, output, site=site, metric=metric, start=start, end=end)
+    if sites is not None or devices is not None:
+        store = _open_store(settings)
+        try:
+            if sites is not None:
+                write_sites(store.fleet, sites)
+            if devices is not None:
+                write_devices(store.fleet, devices)
+        finally:
+            store.close()
     logging.getLogger("sungaze").info("%d samples", rows)
     click.echo(f"{rows} samples written to {output}", err=True)
+
+
+@main.command("import")
+@click.argument("file", type=_FILE)
+@click.option(
+    "--sites", type=_FILE, default=None, help="A CSV of what is known of the sites, the time zones above all."
+)
+@click.option("--devices", type=_FILE, default=None, help="A CSV of what is known of the devices.")
+@click.option("--replace", is_flag=True, help="Replace what is stored; without, only what is missing is filled.")
+@click.option("--site", default=None, metavar="ID|VENDOR/ID", help="A portal's own file: the site that it is of.")
+@click.option("--map", "columns", default=None, metavar="COLUMN=WHAT,…", help="A portal's own file: its columns.")
+@click.option("--mapping", default=None, metavar="NAME", help="The name to keep that under, or to take it from.")
+@click.option("--dates", type=click.Choice(["ymd", "dmy", "mdy"]), default=None, help="The order in its dates.")
+@click.option("--decimal", type=click.Choice([".", ","]), default=None, help="Its decimal sign.")
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.IntRange(0, 86_400),
+    default=None,
+    help="Seconds that a row covers; 86400 for a local day, 0 for a moment.",
+)
+@click.option("--stamps", type=click.Choice(["start", "end"]), default=None, help="Which end of a row its time names.")
+@click.option("--zone", default=None, help="The zone of its times (IANA name), where it is not the site's.")
+@click.option("--yes", is_flag=True, help="Import without asking after the preview.")
+@_DATA_DIR
+@click.pass_context
+def import_(
+    ctx: click.Context,
+    /,
+    file: Path,
+    sites: Path | None,
+    devices: Path | None,
+    replace: bool,
+    data_dir: Path | None,
+    yes: bool,
+    **of_portal: Any,
+) -> None:
+    """Take a CSV file into the store: canonical samples, or a portal's own table; not while Sungaze runs there."""
+    from sungaze.folder import Folder
+    from sungaze.reports.csv_import import Intake, import_csv, is_canonical
+    from sungaze.reports.site_files import read_devices, read_sites
+    from sungaze.reports.text_files import first_line
+    from sungaze.store import Store
+    from sungaze.vendors import connectors
+
+    settings = _settings(ctx, data_dir)
+    log_to_stderr("error")
+    canonical = is_canonical(first_line(file))
+    if canonical and any(value is not None for value in of_portal.values()):
+        raise UserError(
+            f"The columns of {file} are known. Nothing was imported; leave out what is for a portal's file."
+        )
+    facts = read_sites(sites) if sites is not None else {}
+    parts = read_devices(devices) if devices is not None else {}
+    folder = Folder(settings)
+    try:
+        store = Store(settings.database)
+        try:
+            intake = Intake(store, time.time(), sites=facts, devices=parts, replace=replace)
+            if canonical:
+                done = import_csv(file, intake, connectors(), _telling())
+            else:
+                done = _import_portal(store, file, intake, yes, **of_portal)
+        finally:
+            store.close()
+    finally:
+        folder.release()
+    for sentence in done.sentences():
+        click.echo(sentence)
+
+
+def _import_portal(
+    store: Store,
+    file: Path,
+    intake: Intake,
+    yes: bool,
+    *,
+    site: str | None,
+    columns: str | None,
+    mapping: str | None,
+    **said: Any,
+) -> Outcome:
+    """What became of a portal's file, once its preview was shown and confirmed. Raises UserError."""
+    from sungaze.reports import portal_import
+    from sungaze.reports.portal import parse_wish
+    from sungaze.vendors import connectors
+
+    table = portal_import.table_of(file)
+    wish = parse_wish(columns) if columns is not None else None
+    choice = portal_import.choose(store, table, wish, mapping, said)
+    if site is None:
+        raise UserError("It is not said which site it is of. Nothing was imported; say --site ID or --site VENDOR/ID.")
+    key = portal_import.site_key(store, site, connectors())
+    tz = portal_import.settle_zone(store, intake, key)
+    seen = portal_import.look(file, choice, table, tz)
+    for line in portal_import.told(seen, choice.mapping, tz):
+        click.echo(line)
+    if not yes and not (sys.stdin.isatty() and click.confirm("Import this?", err=True)):
+        raise UserError("Nothing was imported; add --yes once the preview is right.")
+    portal_import.remember(store, choice)
+    return portal_import.import_portal(file, intake, key, choice, table, tz, _telling())
+
+
+def _telling() -> Callable[[int, float], None]:
+    """Tells of long work on standard error, every few seconds."""
+    told = time.monotonic()
+
+    def tell(lines: int, share: float) -> None:
+        nonlocal told
+        if time.monotonic() - told > TELL_S:
+            told = time.monotonic()
+            click.echo(f"{lines:,} lines, {share:.0%} of the file", err=True)
+
+    return tell
 
 
 @main.command()

@@ -27,9 +27,11 @@ from sungaze.jobs.judge import judge_fleet
 from sungaze.jobs.queue import Queue
 from sungaze.jobs.subscriptions import Subscriptions
 from sungaze.reports.exports import Exports
+from sungaze.reports.imports import Imports
 from sungaze.serving import Serving, address_of, listen, pages_folder
 from sungaze.store import Store
 from sungaze.vault import SecretStore, Vault, open_vault
+from sungaze.vendors import connectors
 
 if TYPE_CHECKING:
     from sungaze.demo import Demo
@@ -108,11 +110,20 @@ class Runtime:
         self._undo.callback(grants.stop)
         exports = Exports(settings.database, settings.exports, self._now, lambda: events.publish("exports"))
         self._undo.callback(exports.stop)
+
+        def imported(anew: bool) -> None:
+            if anew:
+                board.refresh()
+            events.publish("everything" if anew else "imports")
+
+        imports = Imports(settings.database, settings.imports, connectors, self._now, imported)
+        self._undo.callback(imports.stop)
         parts = Parts(
             context=self.context,
             board=board,
             grants=grants,
             exports=exports,
+            imports=imports,
             sessions=self.sessions,
             wake=queue.wake,
             diagnostics=lambda: self._gather(vault),

@@ -21,6 +21,7 @@ from sungaze.api import (
     devices,
     export,
     fleet,
+    imports,
     layout,
     places,
     problems,
@@ -49,7 +50,7 @@ def create_app(parts: Parts | None, pages: Path | None = None) -> Litestar:
 
     routes: list[Any] = [*accounts.ROUTES, *alerts.ROUTES, *places.ROUTES, *push.ROUTES, *sites.ROUTES]
     routes += [*fleet.ROUTES, *search.ROUTES, *archive.ROUTES, *settings.ROUTES]
-    routes += [*completeness.ROUTES, *devices.ROUTES, *export.ROUTES]
+    routes += [*completeness.ROUTES, *devices.ROUTES, *export.ROUTES, *imports.ROUTES]
     routes += [*care.ROUTES, *layout.ROUTES, *sheets.ROUTES, *system.ROUTES]
     routes += pages_routes(pages)
     return Litestar(

@@ -14,6 +14,7 @@ from sungaze.api.board import Board
 from sungaze.jobs.context import Context
 from sungaze.jobs.grant import Grants
 from sungaze.reports.exports import Exports
+from sungaze.reports.imports import Imports
 
 
 @dataclass(kw_only=True)
@@ -25,6 +26,7 @@ class Parts:
     grants: Grants
     sessions: Sessions
     exports: Exports
+    imports: Imports
     wake: Callable[[], None]
     diagnostics: Callable[[], bytes]
     port: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -1187,6 +1187,52 @@ class ExportList(msgspec.Struct):
     """Every export, the newest first."""
 
     items: list[ExportOut]
+
+
+class HistoryColumn(msgspec.Struct, forbid_unknown_fields=True):
+    """What a column of a portal's table means: timestamp, date, time or a metric; no unit is what the header tells."""
+
+    name: str
+    means: str
+    unit: str | None = None
+    device: str = ""
+
+
+class HistoryIn(msgspec.Struct, forbid_unknown_fields=True):
+    """How a file is to be read; null is found from the file, no columns are those kept for its header."""
+
+    site: int | None = None
+    columns: list[HistoryColumn] = []
+    dates: Literal["ymd", "dmy", "mdy"] | None = None
+    decimal: Literal[".", ","] | None = None
+    interval_s: int | None = None
+    stamps: Literal["start", "end"] | None = None
+    zone: str | None = None
+    replace: bool = False
+
+
+class HistoryOut(msgspec.Struct):
+    """A file to be imported. `state`: ready, running, done, failed, stopped; `share` of it is read, 0 to 1.
+
+    A canonical one needs no columns; `is_known` says that the meaning of its columns is kept from another time.
+    """
+
+    id: str
+    name: str
+    state: str
+    is_canonical: bool
+    is_known: bool
+    columns: list[str]
+    meanings: list[str]
+    lines: int
+    share: float
+    said: list[str]
+
+
+class HistoryPreview(msgspec.Struct):
+    """What an import would give, as lines of text."""
+
+    lines: list[str]
 
 
 class SparklineOut(msgspec.Struct):

@@ -17,13 +17,16 @@ import peewee
 
 from sungaze import clock
 from sungaze.errors import StoreError, UserError
-from sungaze.model import METRICS
+from sungaze.model import METRICS, Span
 from sungaze.store.database import Database
+from sungaze.store.timeseries import SeriesKey, TimeSeries
 
 HEADER: Final = ("vendor", "vendor_site_id", "vendor_device_id", "metric_name", "interval_s", "timestamp", "value")
 
 PIECE: Final = 5000
 """The most samples that are read at once."""
+FIRST, LAST = -(1 << 60), 1 << 60
+"""Before and after every instant, for a span without that bound."""
 
 
 class ExportError(UserError):
@@ -108,30 +111,21 @@ def read_csv(
     wanted = {"series.site_id": site, "series.device_id": device, "series.metric": metric, "interval_s": interval_s}
     asked = {column: value for column, value in wanted.items() if value is not None}
     series = store.rows(
-        "SELECT series.id, site.vendor, vendor_site_id, COALESCE(vendor_device_id, ''), metric, interval_s FROM series "
-        "JOIN site ON site.id = series.site_id LEFT JOIN device ON device.id = series.device_id "
-        f"WHERE {' AND '.join(['1 = 1', *(f'{column} = ?' for column in asked)])} ORDER BY 2, 3, 4, 5, 6",
+        "SELECT series.site_id, series.device_id, site.vendor, vendor_site_id, COALESCE(vendor_device_id, ''), metric, "
+        "interval_s FROM series JOIN site ON site.id = series.site_id LEFT JOIN device ON device.id = series.device_id "
+        f"WHERE {' AND '.join(['1 = 1', *(f'{column} = ?' for column in asked)])} ORDER BY 3, 4, 5, 6, 7",
         list(asked.values()),
     )
     lines: list[str] = []
     writer = csv.writer(_Lines(lines), lineterminator="\n")
     writer.writerow(HEADER)
-    last = end if end is not None else 1 << 60
-    for series_id, *what in series:
-        first = start if start is not None else -(1 << 60)
-        while True:
-            rows = store.rows(
-                "SELECT timestamp, value FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ? "
-                "ORDER BY timestamp LIMIT ?",
-                (series_id, first, last, PIECE),
-            )
+    samples, span = TimeSeries(store), Span(FIRST if start is None else start, LAST if end is None else end)
+    for site_id, device_id, *what in series:
+        for rows in samples.pieces(SeriesKey(site_id, device_id, what[3], what[4]), span, PIECE):
             writer.writerows([*what, clock.iso(at), number(value)] for at, value in rows)
             if len(lines) >= PIECE:
                 yield lines.copy()
                 lines.clear()
-            if len(rows) < PIECE:
-                break
-            first = rows[-1][0] + 1
     if lines:
         yield lines.copy()
 

@@ -22,8 +22,10 @@ import msgspec
 import peewee
 
 from sungaze.errors import NotFound
-from sungaze.reports.csv_export import read_csv
+from sungaze.model import Span
+from sungaze.reports.csv_export import FIRST, LAST, read_csv
 from sungaze.store.database import Database
+from sungaze.store.timeseries import TimeSeries
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +154,10 @@ class Exports:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             store = Database(self._database)
-            export.total = _count(store, wanted)
+            export.total = TimeSeries(store).count(
+                wanted.site,
+                Span(FIRST if wanted.start is None else wanted.start, LAST if wanted.end is None else wanted.end),
+            )
             told = self._now()
             with part.open("w", encoding="utf-8", newline="") as stream:
                 for lines in read_csv(store, site=wanted.site, start=wanted.start, end=wanted.end):
@@ -187,14 +192,3 @@ class Exports:
                 store.close()
             with contextlib.suppress(OSError):
                 part.unlink()
-
-
-def _count(store: Database, wanted: Wanted) -> int:
-    where = ["timestamp >= ?", "timestamp < ?"]
-    limits = [-(1 << 60) if wanted.start is None else wanted.start, 1 << 60 if wanted.end is None else wanted.end]
-    if wanted.site is not None:
-        where.append("site_id = ?")
-        limits.append(wanted.site)
-    return int(
-        store.scalar(f"SELECT count(*) FROM sample JOIN series ON id = series_id WHERE {' AND '.join(where)}", limits)
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -149,12 +150,15 @@ class Database:
 
 @contextmanager
 def _told_by_its_cause() -> Iterator[None]:
-    # On a full disk SQLite rolls back by itself; Peewee's own rollback then fails, and its error hides the reason.
+    # On a full disk SQLite rolls back by itself; Peewee's own rollback, of a nested one too, then fails, and its error
+    # hides the reason.
     try:
         yield
     except OperationalError as error:
         cause: BaseException | None = error
-        while cause is not None and (not isinstance(cause, OperationalError) or "cannot rollback" in str(cause)):
+        while cause is not None and (
+            not isinstance(cause, OperationalError) or re.search("cannot rollback|no such savepoint", str(cause))
+        ):
             cause = cause.__context__
         if cause is None or cause is error:
             raise

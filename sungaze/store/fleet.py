@@ -307,8 +307,10 @@ class Fleet:
 
     def _archive_unreachable(self, now: float) -> None:
         self._db.execute(
-            "UPDATE site SET archived_at = ? WHERE archived_at IS NULL AND NOT EXISTS (SELECT 1 FROM account_site "
-            "JOIN account ON account.id = account_id WHERE site_id = site.id AND account.removed_at IS NULL)",
+            # A site that came from a file was never reached by an account, and stays in sight.
+            "UPDATE site SET archived_at = ? WHERE archived_at IS NULL AND id IN (SELECT site_id FROM account_site) "
+            "AND NOT EXISTS (SELECT 1 FROM account_site JOIN account ON account.id = account_id "
+            "WHERE site_id = site.id AND account.removed_at IS NULL)",
             (int(now),),
         )
 
@@ -364,8 +366,27 @@ class Fleet:
             )
         return fresh
 
+    def fill_site(self, vendor: str, fact: SiteFacts, now: float) -> int:
+        """The id of a vendor's site as a file tells of it: made, or with what it lacked; what it knows stays."""
+        with self._db.transaction():
+            rows = self._db.dicts(
+                "SELECT * FROM site WHERE vendor = ? AND vendor_site_id = ?", (vendor, fact.vendor_site_id)
+            )
+            if not rows:
+                return self._insert_site(vendor, fact, int(now))
+            (row,) = rows
+            unnamed = row["name"] == _given_name(vendor, fact)
+            known = {name for name in _site_values(fact) if row[name] not in {None, "{}"}} - {"name" if unnamed else ""}
+            known_facts = {"address" if name == "address_info" else name: None for name in known}
+            self._update_site(row, msgspec.structs.replace(fact, **known_facts), now)
+            if unnamed and fact.name:
+                Place.update(name=fact.name).where((Place.id == row["place_id"]) & (Place.name == row["name"])).execute(
+                    self._db.peewee
+                )
+            return int(row["id"])
+
     def _insert_site(self, vendor: str, fact: SiteFacts, now: int) -> int:
-        name = fact.name or f"{vendor} {fact.vendor_site_id}"
+        name = fact.name or _given_name(vendor, fact)
         address = fact.address or {}
         line = ", ".join(v for v in address.values() if v)
         place = Place.insert(name=name, address=line or None, timezone=fact.timezone).execute(self._db.peewee)
@@ -510,6 +531,32 @@ class Fleet:
                     )
         return ids
 
+    def fill_devices(self, site: SiteRow, facts: Iterable[DeviceFacts], now: float) -> dict[str, int]:
+        """The device ids of a site by vendor_device_id, after adding those that it lacked; known ones stay as they are,
+        but for what is not known of them.
+        """
+        with self._db.transaction():
+            rows = {
+                r["vendor_device_id"]: r for r in self._db.dicts("SELECT * FROM device WHERE site_id = ?", (site.id,))
+            }
+            lacking = []
+            for fact in facts:
+                row = rows.get(fact.vendor_device_id)
+                known = [
+                    column
+                    for column in ("serial_number", "name", "rated_w")
+                    if row is not None and row[column] is not None
+                ]
+                typed = row is not None and row["device_type"] != DeviceType.OTHER
+                lacking.append(
+                    msgspec.structs.replace(
+                        fact,
+                        device_type=DeviceType.OTHER if typed else fact.device_type,
+                        **dict.fromkeys(known),
+                    )
+                )
+            return self.apply_devices(site, lacking, complete=False, now=now)
+
     def lose_devices(self, site_id: int, now: float) -> None:
         """Put down that nothing is heard of a site's devices, which is no fault of theirs; retired ones stay so."""
         with self._db.transaction():
@@ -651,6 +698,11 @@ class Fleet:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
+
+
+def _given_name(vendor: str, fact: SiteFacts) -> str:
+    """What a site is called for which nobody has a name."""
+    return f"{vendor} {fact.vendor_site_id}"
 
 
 def _site_values(fact: SiteFacts) -> dict[str, Any]:

@@ -28,6 +28,11 @@ class Memory:
         except msgspec.DecodeError:
             return None
 
+    def names(self, prefix: str) -> list[str]:
+        """The names that begin so, and under which something is remembered."""
+        found = self._db.rows("SELECT name FROM meta WHERE substr(name, 1, ?) = ? ORDER BY name", (len(prefix), prefix))
+        return [name for (name,) in found]
+
     def put(self, name: str, value: object) -> None:
         """Remember it. Raises StoreError where nothing can be written."""
         text = msgspec.json.encode(value).decode()

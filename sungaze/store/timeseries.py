@@ -541,6 +541,36 @@ class TimeSeries:
                 return
             start = rows[-1][0] + 1
 
+    def pieces(self, key: SeriesKey, span: Span, most: int = 5000) -> Iterator[list[tuple[int, float]]]:
+        """The samples of one series whose interval starts in the span, oldest first, `most` at a time.
+
+        Each piece is read by itself, so that nothing is held open between them.
+        """
+        series = self._db.scalar(_FIND_SERIES, (key.site_id, key.device_id, key.metric, key.interval_s))
+        first = span.start
+        while series is not None:
+            rows = self._db.rows(
+                "SELECT timestamp, value FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ? "
+                "ORDER BY timestamp LIMIT ?",
+                (series, first, span.end, most),
+            )
+            if rows:
+                yield rows
+            if len(rows) < most:
+                return
+            first = rows[-1][0] + 1
+
+    def count(self, site_id: int | None, span: Span) -> int:
+        """How many samples a site has whose interval starts in the span; those of all sites for None."""
+        of_site, which = ("", []) if site_id is None else (" AND site_id = ?", [site_id])
+        return int(
+            self._db.scalar(
+                "SELECT count(*) FROM sample JOIN series ON id = series_id WHERE timestamp >= ? AND timestamp < ?"
+                + of_site,
+                (span.start, span.end, *which),
+            )
+        )
+
     def read(
         self,
         site_id: int,

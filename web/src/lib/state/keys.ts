@@ -27,6 +27,7 @@ export const keys = {
   sparklines: (ids: string) => ['sparklines', ids] as const,
   search: (q: string) => ['search', q] as const,
   exports: () => ['exports'] as const,
+  imported: (id: string) => ['imports', id] as const,
   archive: () => ['archive'] as const,
   secrets: () => ['secrets'] as const,
   about: () => ['about'] as const,

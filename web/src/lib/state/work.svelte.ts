@@ -64,6 +64,130 @@ export class Exports {
   }
 }
 
+/** What a column of a portal's table is said to be. */
+export interface Said {
+  means: string;
+  unit: string;
+  device: string;
+}
+
+type Reading = Schemas['HistoryIn'];
+
+/** A file of history: sent, looked at, taken in. */
+export class HistoryFile {
+  /** By column. */
+  said = $state<Record<string, Said>>({});
+  /** What is said of the file as a whole; empty is found by itself. */
+  site = $state('');
+  dates = $state('');
+  decimal = $state('');
+  stamps = $state('');
+  #id = $state('');
+  #lines = $state<string[]>([]);
+  #problem = $state('');
+  #busy = $state(false);
+  #query = createQuery(
+    () => ({
+      queryKey: keys.imported(this.#id),
+      queryFn: () => data(api.GET('/api/imports/{import_id}', { params: { path: { import_id: this.#id } } })),
+      enabled: this.#id !== '',
+      refetchInterval: (query: { state: { data?: Schemas['HistoryOut'] | undefined } }) =>
+        query.state.data?.state === 'running' ? RUNNING_MS : false,
+    }),
+    () => session.queries,
+  );
+
+  get data(): Schemas['HistoryOut'] | undefined {
+    return this.#id ? this.#query.data : undefined;
+  }
+
+  /** The preview. */
+  get lines(): string[] {
+    return this.#lines;
+  }
+
+  get problem(): string {
+    return this.#problem;
+  }
+
+  get busy(): boolean {
+    return this.#busy || this.data?.state === 'running';
+  }
+
+  /** Sends a file; one that was sent before is forgotten. */
+  async send(name: string, content: ArrayBuffer): Promise<void> {
+    await this.#act(async () => {
+      if (this.#id) await this.#remove();
+      const sent = await data(
+        api.POST('/api/imports', {
+          params: { query: { name } },
+          headers: { 'Content-Type': 'application/octet-stream' },
+          body: content as never,
+          bodySerializer: (body: unknown) => body as ArrayBuffer,
+        }),
+      );
+      this.said = Object.fromEntries(sent.columns.map((column) => [column, { means: '', unit: '', device: '' }]));
+      session.queries.setQueryData(keys.imported(sent.id), sent);
+      this.#id = sent.id;
+    });
+  }
+
+  /** Something else is said of it, so that the preview no longer holds. */
+  changed(): void {
+    this.#lines = [];
+  }
+
+  async look(): Promise<void> {
+    await this.#act(async () => {
+      const asked = { params: { path: { import_id: this.#id } }, body: this.#wanted };
+      this.#lines = (await data(api.POST('/api/imports/{import_id}/preview', asked))).lines;
+    });
+  }
+
+  async run(): Promise<void> {
+    await this.#act(async () => {
+      const asked = { params: { path: { import_id: this.#id } }, body: this.#wanted };
+      session.queries.setQueryData(keys.imported(this.#id), await data(api.POST('/api/imports/{import_id}/run', asked)));
+    });
+  }
+
+  /** Stops it while it runs, else deletes the file. */
+  async remove(): Promise<void> {
+    await this.#act(() => this.#remove());
+  }
+
+  async #remove(): Promise<void> {
+    const stops = this.data?.state === 'running';
+    await data(api.DELETE('/api/imports/{import_id}', { params: { path: { import_id: this.#id } } }));
+    if (!stops) this.#id = '';
+  }
+
+  get #wanted(): Reading {
+    const columns = Object.entries(this.said).filter(([, said]) => said.means);
+    return {
+      site: this.site ? Number(this.site) : null,
+      columns: columns.map(([name, { means, unit, device }]) => ({ name, means, unit: unit || null, device })),
+      dates: (this.dates || null) as NonNullable<Reading['dates']> | null,
+      decimal: (this.decimal || null) as NonNullable<Reading['decimal']> | null,
+      stamps: (this.stamps || null) as NonNullable<Reading['stamps']> | null,
+      replace: false,
+    };
+  }
+
+  async #act(act: () => Promise<void>): Promise<void> {
+    this.#problem = '';
+    this.#lines = [];
+    this.#busy = true;
+    try {
+      await act();
+    } catch (error) {
+      session.refused(error);
+      this.#problem = error instanceof Error ? error.message : messages.common.failed;
+    }
+    this.#busy = false;
+  }
+}
+
 /** Whether it goes on. */
 export function isRunning(one: Export): boolean {
   return one.state === 'waiting' || one.state === 'running';
