@@ -170,7 +170,10 @@ class TimeSeries:
                 if older:
                     day_so_far = interval_s == DAY_S and METRICS[metric].kind is Kind.SUM
                     put = _FILL_GROWN if day_so_far else _FILL_MISSING
-                changed += self._db.executemany(put, [(series_id, t, v) for t, v in rows])
+                fresh = self._db.executemany(put, [(series_id, t, v) for t, v in rows])
+                if fresh and device_id == SITE_DEVICE_ID and METRICS[metric].production:
+                    self._mark_days(site_id, [t for t, _ in rows])
+                changed += fresh
                 taken += len(rows)
             self._quarantine(site_id, refused, now)
         return Written(taken, changed, tuple(refused))
@@ -324,9 +327,12 @@ class TimeSeries:
     def retract(self, key: SeriesKey, timestamps: Sequence[int]) -> int:
         """The number of samples taken out of a series, because nobody ever said them."""
         series_id = self._db.scalar(_FIND_SERIES, (key.site_id, key.device_id, key.metric, key.interval_s))
-        return self._db.executemany(
-            "DELETE FROM sample WHERE series_id = ? AND timestamp = ?", [(series_id, t) for t in timestamps]
-        )
+        with self._db.transaction():
+            if timestamps and key.device_id == SITE_DEVICE_ID and METRICS[key.metric].production:
+                self._mark_days(key.site_id, timestamps)
+            return self._db.executemany(
+                "DELETE FROM sample WHERE series_id = ? AND timestamp = ?", [(series_id, t) for t in timestamps]
+            )
 
     def restamp_days(self, site_id: int, before: str, after: str) -> int:
         """The number of daily samples moved because the site's zone was changed.
@@ -345,7 +351,34 @@ class TimeSeries:
                 self._db.execute("DELETE FROM sample WHERE series_id = ?", (series_id,))
                 stamped = [(series_id, clock.midnight(clock.day_of(t, old), new), v) for t, v in rows]
                 moved += self._db.executemany(_UPSERT, stamped)
+            self.mark_days(site_id)
         return moved
+
+    def mark_days(self, site_id: int) -> None:
+        """Have the figures of all a site's days computed again: its zone or its position is another one."""
+        spans = [
+            (info.first, info.last)
+            for info in self.catalogue(site_id)
+            if info.key.device_id == SITE_DEVICE_ID and METRICS[info.key.metric].production
+        ]
+        if spans:
+            # Days that were written in another zone began up to 26 hours off.
+            self._mark_days(site_id, (min(spans)[0] - 2 * DAY_S, max(last for _, last in spans) + 2 * DAY_S))
+
+    def _mark_days(self, site_id: int, timestamps: Sequence[int]) -> None:
+        """Have the figures of the local days between the first and the last of these instants computed again.
+
+        By instants, because the zone may not be known yet. What goes on where a mark ends lengthens it: a day of polls
+        leaves one mark.
+        """
+        marked = (site_id, min(timestamps), max(timestamps))
+        longer = "UPDATE site_day_due SET last = max(last, ?3) WHERE site_id = ?1 AND first <= ?2 AND last >= ?2 - ?4"
+        if self._db.execute(longer, (*marked, DAY_S)).rowcount == 0:
+            self._db.execute(
+                "INSERT INTO site_day_due (site_id, first, last) VALUES (?, ?, ?) "
+                "ON CONFLICT (site_id, first) DO UPDATE SET last = max(last, excluded.last)",
+                marked,
+            )
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
