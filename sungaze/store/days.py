@@ -10,12 +10,13 @@ import datetime as dt
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Final
 
 import msgspec
 
 from sungaze import clock
-from sungaze.model import DAY_S, SITE_DEVICE_ID, Role, Span
+from sungaze.model import DAY_S, METRICS, SITE_DEVICE_ID, Kind, Role, Span
 from sungaze.store.database import Database
 from sungaze.store.fleet import Fleet, SiteRow
 from sungaze.store.timeseries import SeriesKey, TimeSeries
@@ -140,6 +141,36 @@ class Days:
         )
         return [SiteDay(site, dt.date.fromisoformat(day), *rest) for site, day, *rest in found]
 
+    def months(
+        self, site: SiteRow, device_id: int, metric: str, span: Span, *, energy_metric: str
+    ) -> list[tuple[float, ...]]:
+        """A metric by the local months that a span touches, from the days that begin in the span.
+
+        (start, sum, days known, days begun), or (start, mean of the days, min, max, days known, days begun); months
+        without a known day are left out, and so are all while the zone is not known. The site's own energy comes from
+        its days here, only a running day from the vendor's figure so far; anything else from its samples.
+        """
+        tz = clock.zone(site.timezone)
+        days = [(day, whole) for day, whole in clock.local_days(span, tz) if span.start <= whole.start] if tz else []
+        if not days or tz is None:
+            return []
+        known: dict[dt.date, tuple[float, ...]] = {}
+        missing = Span(days[0][1].start, span.end)
+        if device_id == SITE_DEVICE_ID and metric == energy_metric:
+            kept = self.of_site(site.id, days[0][0], days[-1][0])
+            known = {row.day: (row.energy_wh,) for row in kept if row.energy_wh is not None}
+            missing = Span(days[-1][1].start, span.end if days[-1][0] not in known else days[-1][1].start)
+        read = self._timeseries.read(site.id, device_id, metric, missing, resolution="1d", timezone=site.timezone)
+        known |= {clock.day_of(start, tz): tuple(values) for start, *values in read.rows}
+        found: list[tuple[float, ...]] = []
+        for month, group in groupby((day for day, _ in days), lambda day: day.replace(day=1)):
+            begun = list(group)
+            there = [known[day] for day in begun if day in known]
+            if there:
+                start = float(clock.midnight(month, tz))
+                found.append((start, *_of_days(there, METRICS[metric].kind), len(there), len(begun)))
+        return found
+
     def of_fleet(self, first: dt.date, last: dt.date) -> list[FleetDay]:
         """The energy of all sites by local date, `last` among them, oldest first; dates without any are left out.
 
@@ -195,6 +226,13 @@ def _within(by_length: Mapping[int, Rows], span: Span) -> dict[int, Rows]:
         for length, rows in by_length.items()
     }
     return {length: rows for length, rows in cut.items() if rows}
+
+
+def _of_days(days: Sequence[tuple[float, ...]], kind: Kind) -> tuple[float, ...]:
+    if kind is Kind.SUM:
+        return (math.fsum(value for (value,) in days),)
+    middle = days[-1][0] if kind is Kind.COUNTER else math.fsum(day[0] for day in days) / len(days)
+    return (middle, min(day[1] for day in days), max(day[2] for day in days))
 
 
 def _figures(

@@ -306,6 +306,27 @@ def test_the_fleets_days_count_a_roof_that_two_vendors_see_once(store: Store, si
     assert [(row.day.isoformat(), row.energy_wh, row.sites) for row in found] == [("2026-05-20", 2_000.0, 2)]
 
 
+def test_a_month_says_how_many_of_its_days_are_known(store: Store, site: SiteRow) -> None:
+    tz = clock.zone("Europe/Berlin")
+    assert tz is not None
+    days = [dt.date(2026, 4, 1) + dt.timedelta(days=k) for k in range(62) if k not in {3, 40}]
+    write(store, site, *(Reading("", "energy_wh", DAY_S, clock.midnight(d, tz), 100.0 + d.day) for d in days))
+    write(store, site, *(r for d in days for r in power(clock.midnight(d, tz), *([float(d.month)] * 48))))
+    settle(store, site)
+    span = Span(midnight("2026-04-01"), NOW)
+
+    def months(metric: str) -> list[tuple[float, ...]]:
+        return store.days.months(site, 0, metric, span, energy_metric="energy_wh")
+
+    april, may, june = (midnight(f"2026-0{month}-01") for month in (4, 5, 6))
+    energy = [sum(100.0 + d.day for d in days if d.month == month) for month in (4, 5)]
+    assert months("energy_wh") == [(april, energy[0], 29, 30), (may, energy[1], 30, 31), (june, 101.0, 1, 1)]
+    assert months("ac_power_w") == [
+        (april, 4.0, 4.0, 4.0, 29, 30), (may, 5.0, 5.0, 5.0, 30, 31), (june, 6.0, 6.0, 6.0, 1, 1)
+    ]  # fmt: skip
+    assert months("temperature_c") == []
+
+
 def test_a_store_of_before_has_all_its_days_due(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = next(k for k, script in enumerate(migrations.MIGRATIONS) if "CREATE TABLE site_day " in script)
     with monkeypatch.context() as older:
