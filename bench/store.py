@@ -279,7 +279,8 @@ def whole_metrics(data: Sequence[SiteHistory]) -> frozenset[str]:
 def seal(path: Path) -> Sealing:
     """Seal all of a store by a process of its own."""
     command = [sys.executable, "-m", "bench._seal", str(path), str(LATER)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    checkout = Path(__file__).resolve().parents[1]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=checkout)
     said = json.loads(done.stdout)
     return Sealing(said["seconds"], *said["memory"])
 
