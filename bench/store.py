@@ -209,9 +209,14 @@ def compare(label: str, data: list[SiteHistory], against: Sequence[str], bound: 
     for one in measured:
         what = f"{label}: {one.name}"
         asked = (bound, "≥ 200,000", "≤ victoriametrics") if one.name == OURS else ("", "", "")
+        # A peer is told beside ours, and ours beside the first peer there is.
+        beside = (measured[1] if len(measured) > 1 else None) if one.name == OURS else ours
         size, write, day = (
-            "" if one.name == OURS else f", {theirs / own:.2f} × ours"
-            for theirs, own in zip(one.figures, ours.figures, strict=True)
+            ("", "", "")
+            if beside is None
+            else (
+                f", {mine / other:.2f} × {beside.name}" for mine, other in zip(one.figures, beside.figures, strict=True)
+            )
         )
         told += [
             Row(f"{what}, bytes a sample ({one.note})", f"{one.size:.3f}{size}", asked[0], one.size),
