@@ -7,11 +7,15 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One line of the table; `bound` is what the issue asks for, empty where it asks for nothing."""
+    """One line of the table; `bound` is what the issue asks for, empty where it asks for nothing.
+
+    `value` is the figure as a number, in the unit that the figure names, for whoever reads the rows as JSON.
+    """
 
     what: str
     figure: str
     bound: str = ""
+    value: float | None = None
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -33,7 +37,7 @@ def milliseconds(values: Sequence[float]) -> str:
 
 def as_table(rows: Sequence[Row]) -> str:
     """The rows under their headings, in columns."""
-    lines = [Row("what", "figure", "bound"), *rows]
+    lines = [row[:3] for row in (Row("what", "figure", "bound"), *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([shown[0], "-" * len(shown[0]), *shown[1:]])

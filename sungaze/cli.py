@@ -558,14 +558,16 @@ def diagnostics(ctx: click.Context, output: Path, data_dir: Path | None) -> None
 
 @main.command()
 @click.argument("parts", nargs=-1)
-def bench(parts: tuple[str, ...]) -> None:
+@click.option("--against", default="", metavar="PEERS", help="Stores beside ours, with commas: victoriametrics,…")
+@click.option("--json", "as_json", is_flag=True, help="The rows as JSON.")
+def bench(parts: tuple[str, ...], against: str, as_json: bool) -> None:
     """Run benchmarks and print one table; only in a checkout of the source."""
     checkout = Path(__file__).resolve().parents[1]
     if not (checkout / "bench" / "__main__.py").is_file():
         raise UserError("The benchmarks are part of the source, not of this program: run them in a checkout.")
     # Beside the package, not in it: only a checkout has them.
     sys.path.insert(0, str(checkout))
-    sys.exit(importlib.import_module("bench.__main__").main(parts))
+    sys.exit(importlib.import_module("bench.__main__").main(parts, against, as_json))
 
 
 @main.command()

@@ -20,14 +20,12 @@ from sungaze.api.shapes import (
 )
 from sungaze.jobs.connect import BadRequest
 from sungaze.model import DAY_S, METRICS, SITE_DEVICE_ID, AccountState, Span
-from sungaze.store.fleet import SiteRow
+from sungaze.store.days import MARGIN_S, stretch_due
 from sungaze.store.timeseries import SeriesKey
 from sungaze.vendors import connector
 
 DAYS_SHOWN: Final = 90
 MOST_DAYS: Final = 800
-MARGIN_S: Final = 3600
-"""Inverters wake a while after sunrise and sleep before sunset: nothing is due in the first and the last hour."""
 _RESTING: Final = {AccountState.NEEDS_RECONNECT, AccountState.NOT_ENTITLED, AccountState.BLOCKED, AccountState.CHANGED}
 
 
@@ -59,7 +57,7 @@ def get_completeness(
             raise BadRequest(f"That is more than {MOST_DAYS} days; ask for a part of it.")
         whole = Span(clock.midnight(first, tz), clock.midnight(last, tz) + 1)
         spans = clock.local_days(whole, tz) if first <= last else []
-        due = [_due(site, span, step or vendor.fine_s, now) for _, span in spans]
+        due = [stretch_due(span, step or vendor.fine_s, site.latitude, site.longitude, until=now) for _, span in spans]
         present = [0] * len(spans)
         for length in lengths:
             counted = store.timeseries.counts(
@@ -154,22 +152,6 @@ def _date(text: str | None, otherwise: dt.date) -> dt.date:
     if not 1990 <= day.year < 2200:
         raise BadRequest(f"{text[:40]} is outside the years 1990 to 2199.")
     return day
-
-
-def _due(site: SiteRow, day: Span, step_s: int, now: float) -> Span:
-    """The stretch of a local day in which figures are due, on marks of the interval, and no later than now."""
-    start, end = day.start, min(day.end, int(now))
-    if site.latitude is not None and site.longitude is not None:
-        middle = (day.start + day.end) // 2
-        spans = clock.daylight_near(middle, site.latitude, site.longitude)
-        sun = next((s for s in spans if s.start < day.end and day.start < s.end and s.start <= middle < s.end), None)
-        if sun is None:
-            return Span(day.start, day.start)
-        # Under the midnight sun there is neither rise nor set to keep away from.
-        start = max(start, sun.start + (MARGIN_S if sun.start > day.start else 0))
-        end = min(end, sun.end - (MARGIN_S if sun.end < day.end else 0))
-    start, end = -(-start // step_s) * step_s, end // step_s * step_s
-    return Span(start, max(start, end))
 
 
 ROUTES = [get_completeness, list_owed, list_quarantine]

@@ -648,7 +648,11 @@ class FlowOut(msgspec.Struct):
 
 
 class SeriesOut(msgspec.Struct):
-    """A series. A point is [epoch_s, value] for raw values and sums, [epoch_s, mean, min, max] for means."""
+    """A series. A point is [epoch_s, value] for raw values and sums, [epoch_s, mean, min, max] for means.
+
+    A month ends with the numbers of its days that are known and of those that have begun: where they differ it is a
+    part of the month.
+    """
 
     site_id: int
     device_id: int

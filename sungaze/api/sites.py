@@ -26,9 +26,10 @@ from sungaze.errors import NotFound
 from sungaze.jobs.connect import BadRequest
 from sungaze.model import DAY_S, METRICS, SITE_DEVICE_ID, DeviceStatus, Kind, Role, Span
 from sungaze.store.fleet import SiteRow
-from sungaze.store.timeseries import RESOLUTIONS
+from sungaze.store.timeseries import RESOLUTIONS, Points
 from sungaze.vendors import connector
 
+MONTH: Final = "1mo"
 MOST_TAGS: Final = 20
 LONGEST_TAG: Final = 40
 LONGEST_RAW_S: Final = 400 * DAY_S
@@ -162,7 +163,7 @@ def get_series(
         int, QueryParameter(ge=0, le=LARGEST_ID, description="A device's id; 0 is the site.")
     ] = SITE_DEVICE_ID,
     interval_s: Annotated[int | None, QueryParameter(ge=0, le=DAY_S)] = None,
-    resolution: Annotated[str, QueryParameter(description="raw, 5m, 15m, 1h or 1d.")] = "raw",
+    resolution: Annotated[str, QueryParameter(description="raw, 5m, 15m, 1h, 1d or 1mo.")] = "raw",
 ) -> SeriesOut:
     """A metric of a site or a device. Times without an offset are read in the site's zone."""
     store, now = parts.context.store, parts.context.now()
@@ -170,8 +171,10 @@ def get_series(
     entry = METRICS.get(metric)
     if entry is None:
         raise BadRequest(f"There is no metric called “{metric}”.")
-    if resolution != "raw" and resolution not in RESOLUTIONS:
-        raise BadRequest(f"There is no resolution “{resolution}”; there is raw, {', '.join(RESOLUTIONS)}.")
+    if resolution not in {"raw", MONTH, *RESOLUTIONS}:
+        raise BadRequest(f"There is no resolution “{resolution}”; there is raw, {', '.join(RESOLUTIONS)}, {MONTH}.")
+    if resolution == MONTH and interval_s is not None:
+        raise BadRequest("A month takes the finest length that covers each of its days: leave out interval_s.")
     if device != SITE_DEVICE_ID and device not in store.fleet.device_ids(site_id).values():
         raise NotFound("This site has no such device.")
     span = _span(site, start, to, now)
@@ -179,9 +182,15 @@ def get_series(
         raise BadRequest(
             "That span is longer than a single answer may hold; ask for a part of it, or for resolution=1d."
         )
-    points = store.timeseries.read(
-        site_id, device, metric, span, resolution=resolution, interval_s=interval_s, timezone=site.timezone
-    )
+    if resolution == MONTH:
+        points = Points(
+            None,
+            store.days.months(site, device, metric, span, energy_metric=connector(site.vendor).vendor.energy_metric),
+        )
+    else:
+        points = store.timeseries.read(
+            site_id, device, metric, span, resolution=resolution, interval_s=interval_s, timezone=site.timezone
+        )
     return SeriesOut(
         site_id=site_id,
         device_id=device,

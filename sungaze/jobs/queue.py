@@ -211,7 +211,7 @@ class Queue:
         if self._stop.is_set() or self._judge_fleet is None:
             return
         try:
-            tidy(self._context)
+            tidy(self._context, self._stop.is_set)
             self._judge_fleet()
         except OperationalError as error:
             log.error("The store cannot be written (%s); the fleet is judged again in some minutes.", error)

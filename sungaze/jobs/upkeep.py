@@ -1,16 +1,19 @@
-"""What has to be cleared away now and then, and the nightly folding of history into blocks."""
+"""What has to be cleared away now and then, the figures of the days that are over, and the nightly folding."""
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from sungaze.jobs.context import Context
 from sungaze.model import DAY_S
+from sungaze.store import Store
+from sungaze.store.days import Curve
 from sungaze.store.seal import Sealed
-from sungaze.vendors import connectors
+from sungaze.vendors import connector, connectors
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +28,10 @@ _SEALED: Final = "sealed_at"
 _PAUSE_S: Final = 0.02
 
 
-def tidy(context: Context) -> None:
-    """Let raw answers go that are too old or too many, at most once an hour."""
+def tidy(context: Context, stopped: Callable[[], bool] = lambda: False) -> None:
+    """Bring the figures of past days up to date; at most once an hour, let raw answers go that are too old or many."""
     now = context.now()
+    settle_days(context.store, now, stopped)
     if 0 <= now - context.tidied_at < EVERY_S:
         return
     context.tidied_at = now
@@ -57,4 +61,15 @@ def seal(context: Context, stop: threading.Event) -> Sealed:
         context.store.memory.put(_SEALED, context.now())
     if done.samples:
         log.info("%d values of past days were folded into %d blocks", done.samples, done.blocks)
+    return done
+
+
+def settle_days(store: Store, now: float, stopped: Callable[[], bool] = lambda: False) -> int:
+    """The number of site days that were computed: all that are due and over, unless `stopped` says to leave off."""
+    done = 0
+    for site in store.days.due(now):
+        vendor = connector(site.vendor).vendor
+        curve = Curve(vendor.power_metric, vendor.energy_metric, vendor.fine_s, vendor.bucket_s)
+        while not stopped() and (days := store.days.settle(site.id, curve, now)):
+            done += days
     return done

@@ -9,6 +9,7 @@ from typing import Final
 from sungaze.store.alerts import Alerts
 from sungaze.store.care import Care
 from sungaze.store.database import Database, Progress
+from sungaze.store.days import Days
 from sungaze.store.fleet import Fleet
 from sungaze.store.ledger import Ledger
 from sungaze.store.memory import Memory
@@ -31,6 +32,7 @@ class Store:
         self.database = Database(path, progress)
         self.timeseries = TimeSeries(self.database)
         self.fleet = Fleet(self.database, self.timeseries)
+        self.days = Days(self.database, self.timeseries, self.fleet)
         self.ledger = Ledger(self.database)
         self.work = Work(self.database)
         self.alerts = Alerts(self.database)

@@ -407,6 +407,8 @@ class Fleet:
         if "timezone" in changed and not row["user_timezone"] and old:
             self._timeseries.restamp_days(row["id"], old, changed["timezone"])
             self._flip("site", row["id"], "timezone", old, changed["timezone"], "said by the vendor", now)
+        elif changed.keys() & {"latitude", "longitude"}:
+            self._timeseries.mark_days(row["id"])
 
     def _zone_taken_back(self, site_id: int) -> str | None:
         """The zone that the days of a site without one are stamped in: the user's last, which was taken back."""
@@ -438,6 +440,8 @@ class Fleet:
             stamped = before.timezone or self._zone_taken_back(site_id)
             if stamped and after.timezone and stamped != after.timezone:
                 self._timeseries.restamp_days(site_id, stamped, after.timezone)
+            elif values.keys() & {"latitude", "longitude"}:
+                self._timeseries.mark_days(site_id)
             for name in values:
                 old, new = getattr(before, name, None), getattr(after, name, None)
                 if old != new:
@@ -589,7 +593,10 @@ class Fleet:
             self._db.execute(f"DELETE FROM flip WHERE subject = 'device' AND subject_id IN ({devices})", (site_id,))
             self._db.execute("DELETE FROM flip WHERE subject = 'site' AND subject_id = ?", (site_id,))
             self._db.execute("UPDATE device SET parent_id = NULL, replaces_id = NULL WHERE site_id = ?", (site_id,))
-            for table in ("alert", "due", "gap", "watermark", "fetch", "raw_answer", "account_site", "device"):
+            for table in (
+                "alert", "due", "gap", "watermark", "fetch", "raw_answer", "account_site", "device", "site_day",
+                "site_day_due",
+            ):  # fmt: skip
                 self._db.execute(f"DELETE FROM {table} WHERE site_id = ?", (site_id,))
             self._db.execute("DELETE FROM site WHERE id = ?", (site_id,))
             # A merge's undoing would bring back what was written of the roof, by whatever place it went.

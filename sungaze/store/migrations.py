@@ -178,5 +178,21 @@ ALTER TABLE series ADD COLUMN sealed_to INTEGER;
 CREATE INDEX series_part ON series(part) WHERE part IS NOT NULL;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _ALERTS, _BUDGET, _RAW, _MESSAGES, _CARE, _BLOCKS)
+# What a site gave on each local day, and which stretches of its production changed since that was computed.
+_SITE_DAYS = """
+CREATE TABLE site_day (
+  site_id INTEGER NOT NULL REFERENCES site(id), day TEXT NOT NULL, energy_wh REAL, energy_interval_s INTEGER,
+  peak_w REAL, first_at INTEGER, last_at INTEGER, completeness REAL,
+  PRIMARY KEY (site_id, day)) WITHOUT ROWID;
+CREATE INDEX site_day_energy ON site_day(day, energy_wh) WHERE energy_wh IS NOT NULL;
+CREATE TABLE site_day_due (
+  site_id INTEGER NOT NULL REFERENCES site(id), first INTEGER NOT NULL, last INTEGER NOT NULL,
+  PRIMARY KEY (site_id, first)) WITHOUT ROWID;
+INSERT INTO site_day_due SELECT site_id, min((SELECT min(timestamp) FROM sample WHERE series_id = series.id)),
+  max((SELECT max(timestamp) FROM sample WHERE series_id = series.id)) FROM series WHERE device_id = 0
+  AND metric IN ('ac_power_w', 'dc_power_w', 'energy_wh', 'dc_energy_wh')
+  AND EXISTS (SELECT 1 FROM sample WHERE series_id = series.id) GROUP BY site_id;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _ALERTS, _BUDGET, _RAW, _MESSAGES, _CARE, _BLOCKS, _SITE_DAYS)
 LATEST: Final = len(MIGRATIONS)

@@ -153,12 +153,21 @@ class Archive:
             if found is not None:
                 yield block_id, found
 
-    def count(self, parts: Collection[int]) -> int:
-        """How many samples the blocks of these parts hold."""
-        return sum(
-            int(self._db.scalar("SELECT COALESCE(sum(samples), 0) FROM block WHERE id BETWEEN ? AND ?", _ids_of(part)))
-            for part in parts
-        )
+    def count(self, parts: Iterable[int], span: Span) -> int:
+        """How many samples of a span the blocks of these parts hold."""
+        total = 0
+        for part in parts:
+            for block_id, first, last, samples in self._db.rows(
+                "SELECT id, first, last, samples FROM block WHERE id BETWEEN ? AND ? AND last >= ? AND first < ?",
+                (*_ids_of(part), span.start, span.end),
+            ):
+                if span.start <= first and last < span.end:
+                    total += samples
+                    continue
+                data = self._db.scalar("SELECT data FROM block WHERE id = ?", (block_id,))
+                block = _readable(block_id, data, None)
+                total += sum(one.within(span).timestamps.size for one in block.values())
+        return total
 
     def damages(self) -> list[Damage]:
         """Every block that does not carry its checksums, or does not hold what its row says."""
@@ -426,15 +435,15 @@ def _block(data: bytes) -> Block:
     return Block(data)
 
 
-def _readable(block_id: int, data: bytes, wanted: Collection[int]) -> dict[int, Series]:
-    """What can be read of a block; what is damaged is logged."""
+def _readable(block_id: int, data: bytes, wanted: Collection[int] | None) -> dict[int, Series]:
+    """What can be read of a block, of some series or of all; what is damaged is logged."""
     found: dict[int, Series] = {}
     try:
         block = _block(data)
     except DamagedBlock as damage:
         _log_damage(block_id, damage)
         return found
-    for series_id in set(block.series) & set(wanted):
+    for series_id in set(block.series).intersection(block.series if wanted is None else wanted):
         try:
             found |= block.read({series_id})
         except DamagedBlock as damage:

@@ -176,7 +176,10 @@ class TimeSeries:
                 taken += len(rows)
                 if series_id in sealed and min(rows)[0] < sealed[series_id].end:
                     rows = self._unlike_sealed(series_id, rows, put)
-                changed += self._db.executemany(put, [(series_id, t, v) for t, v in rows])
+                fresh = self._db.executemany(put, [(series_id, t, v) for t, v in rows])
+                if fresh and device_id == SITE_DEVICE_ID and METRICS[metric].production:
+                    self._mark_days(site_id, [t for t, _ in rows])
+                changed += fresh
             self._quarantine(site_id, refused, now)
         return Written(taken, changed, tuple(refused))
 
@@ -225,7 +228,7 @@ class TimeSeries:
         ends = [(info.first, info.last) for info in self.catalogue(site_id)]
         return Kept(counted, min((e[0] for e in ends), default=None), max((e[1] for e in ends), default=None))
 
-    def count(self, *, site_id: int | None = None, span: Span | None = None) -> int:
+    def count(self, site_id: int | None = None, span: Span | None = None) -> int:
         """How many values are kept, of a site or of all, in a span or ever."""
         where, what = ("WHERE site_id = ?", (site_id,)) if site_id is not None else ("", ())
         limits = span or EVER
@@ -236,10 +239,7 @@ class TimeSeries:
                 (limits.start, limits.end, *what),
             )
             sealed = self._db.rows(f"SELECT id, part FROM series {where or 'WHERE 1'} AND sealed_to IS NOT NULL", what)
-            if span is None:
-                blocks = self.archive.count({part for _, part in sealed})
-            else:
-                blocks = sum(len(one) for one in self.archive.lists([one for one, _ in sealed], span).values())
+            blocks = self.archive.count({part for _, part in sealed}, limits)
             return int(rows) + blocks - self._corrections([series_id for series_id, _ in sealed], limits)
 
     def _corrections(self, series: Sequence[int], span: Span) -> int:
@@ -403,6 +403,8 @@ class TimeSeries:
         if series_id is None:
             return 0
         with self._db.transaction():
+            if timestamps and key.device_id == SITE_DEVICE_ID and METRICS[key.metric].production:
+                self._mark_days(key.site_id, timestamps)
             rows = [(series_id, t) for t in timestamps]
             corrected = self._corrections([series_id], EVER)
             gone = self._db.executemany("DELETE FROM sample WHERE series_id = ? AND timestamp = ?", rows)
@@ -437,7 +439,34 @@ class TimeSeries:
                 self._db.execute("DELETE FROM sample WHERE series_id = ?", (series_id,))
                 stamped = [(series_id, clock.midnight(clock.day_of(t, old), new), v) for t, v in sorted(days.items())]
                 moved += self._db.executemany(_UPSERT, stamped)
+            self.mark_days(site_id)
         return moved
+
+    def mark_days(self, site_id: int) -> None:
+        """Have the figures of all a site's days computed again: its zone or its position is another one."""
+        spans = [
+            (info.first, info.last)
+            for info in self.catalogue(site_id)
+            if info.key.device_id == SITE_DEVICE_ID and METRICS[info.key.metric].production
+        ]
+        if spans:
+            # Days that were written in another zone began up to 26 hours off.
+            self._mark_days(site_id, (min(spans)[0] - 2 * DAY_S, max(last for _, last in spans) + 2 * DAY_S))
+
+    def _mark_days(self, site_id: int, timestamps: Sequence[int]) -> None:
+        """Have the figures of the local days between the first and the last of these instants computed again.
+
+        By instants, because the zone may not be known yet. What goes on where a mark ends lengthens it: a day of polls
+        leaves one mark.
+        """
+        marked = (site_id, min(timestamps), max(timestamps))
+        longer = "UPDATE site_day_due SET last = max(last, ?3) WHERE site_id = ?1 AND first <= ?2 AND last >= ?2 - ?4"
+        if self._db.execute(longer, (*marked, DAY_S)).rowcount == 0:
+            self._db.execute(
+                "INSERT INTO site_day_due (site_id, first, last) VALUES (?, ?, ?) "
+                "ON CONFLICT (site_id, first) DO UPDATE SET last = max(last, excluded.last)",
+                marked,
+            )
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -540,36 +569,6 @@ class TimeSeries:
             if len(rows) < most:
                 return
             start = rows[-1][0] + 1
-
-    def pieces(self, key: SeriesKey, span: Span, most: int = 5000) -> Iterator[list[tuple[int, float]]]:
-        """The samples of one series whose interval starts in the span, oldest first, `most` at a time.
-
-        Each piece is read by itself, so that nothing is held open between them.
-        """
-        series = self._db.scalar(_FIND_SERIES, (key.site_id, key.device_id, key.metric, key.interval_s))
-        first = span.start
-        while series is not None:
-            rows = self._db.rows(
-                "SELECT timestamp, value FROM sample WHERE series_id = ? AND timestamp >= ? AND timestamp < ? "
-                "ORDER BY timestamp LIMIT ?",
-                (series, first, span.end, most),
-            )
-            if rows:
-                yield rows
-            if len(rows) < most:
-                return
-            first = rows[-1][0] + 1
-
-    def count(self, site_id: int | None, span: Span) -> int:
-        """How many samples a site has whose interval starts in the span; those of all sites for None."""
-        of_site, which = ("", []) if site_id is None else (" AND site_id = ?", [site_id])
-        return int(
-            self._db.scalar(
-                "SELECT count(*) FROM sample JOIN series ON id = series_id WHERE timestamp >= ? AND timestamp < ?"
-                + of_site,
-                (span.start, span.end, *which),
-            )
-        )
 
     def read(
         self,

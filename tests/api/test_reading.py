@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sungaze.emulators.world import INTERVAL_S
+from sungaze.jobs import upkeep
 
 if TYPE_CHECKING:
     from conftest import Fleet
@@ -86,6 +87,12 @@ def test_days_are_the_vendors_own_figures_stamped_at_local_midnight(fleet: Fleet
         assert value >= 0
     daily = series(fleet, site, metric="energy_wh", from_=start - 29 * DAY_S, to=end, interval_s=DAY_S)
     assert daily["points"] == month["points"]
+    now = int(fleet.now())
+    upkeep.settle_days(fleet.runtime.context.store, now)
+    days = series(fleet, site, metric="energy_wh", from_="2026-01-01", to=now, resolution="1d")
+    months = series(fleet, site, metric="energy_wh", from_="2026-01-01", to=now, resolution="1mo")
+    assert sum(value for _, value, _, _ in months["points"]) == pytest.approx(sum(value for _, value in days["points"]))
+    assert sum(known for _, _, known, _ in months["points"]) == len(days["points"]) >= 30
 
 
 def test_energy_sums_take_one_interval_length_only(fleet: Fleet) -> None:
