@@ -337,7 +337,10 @@ def test_a_store_of_before_has_all_its_days_due(path: Path, monkeypatch: pytest.
             "INSERT INTO site (id, vendor, vendor_site_id, place_id, name, timezone, created_at) "
             "VALUES (1, 'enphase', '1', 1, 'Roof', 'Europe/Berlin', 0)"
         )
-        old.execute("INSERT INTO series VALUES (1, 1, 0, 'energy_wh', 86400), (2, 1, 5, 'ac_power_w', 300)")
+        old.execute(
+            "INSERT INTO series (id, site_id, device_id, metric, interval_s) VALUES (1, 1, 0, 'energy_wh', 86400), "
+            "(2, 1, 5, 'ac_power_w', 300)"
+        )
         for k in range(40):
             old.execute("INSERT INTO sample VALUES (1, ?, 5.0)", (midnight("2026-04-01") + k * DAY_S,))
         old.close()
