@@ -22,7 +22,7 @@ class Live {
     return this.#lost;
   }
 
-  /** Listens until the answer is called. `check` is asked when the stream is refused. */
+  /** Listens until the answer is called. `check` is asked when the stream is refused, and told of trouble. */
   run(queries: QueryClient, check: () => void): () => void {
     const open = (): void => {
       close();
@@ -79,6 +79,10 @@ class Live {
       source.addEventListener('settings', () => {
         alive();
         this.#ask(queries, keys.settings());
+      });
+      source.addEventListener('health', () => {
+        alive();
+        check();
       });
       source.addEventListener('everything', () => {
         alive();
