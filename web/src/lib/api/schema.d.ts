@@ -1443,6 +1443,8 @@ export interface components {
             server?: components["schemas"]["ServerOut"] | null;
             session: boolean;
             status: string;
+            /** @default  */
+            trouble: string;
             version: string;
         };
         /** ImportChange */
