@@ -103,6 +103,8 @@ class Queue:
         self._ticker = threading.Thread(target=self._run, name="ticker", daemon=True)
         self._held = False
         """Whether the store could not be written: nothing is asked then, because its answer could not be kept."""
+        self._undone: dict[Any, set[int]] = {perform_look: set(), perform_gap: set()}
+        """What was claimed and could not be done because of that."""
         self._folder = path.parent
         self._stopper: threading.Thread | None = None
 
@@ -175,6 +177,10 @@ class Queue:
             )
 
     def _go_on(self) -> None:
+        looks, gaps = ({*self._undone[perform]} for perform in (perform_look, perform_gap))
+        self._context.store.work.give_back(self._owner, looks, gaps)
+        self._undone[perform_look] -= looks
+        self._undone[perform_gap] -= gaps
         log.info("The store can be written again: polling goes on.")
         self._held = False
         self._context.tell_trouble(TROUBLE, "")
@@ -260,13 +266,16 @@ class Queue:
             log.exception("the fleet could not be judged")
 
     def _perform(self, perform: Any, work_id: int) -> None:
-        # What is dropped here is owed still, and due again once its lease is over.
-        if self._stop.is_set() or self._held:
+        if self._stop.is_set():
+            return
+        if self._held:
+            self._undone[perform].add(work_id)
             return
         try:
             perform(self._context, work_id, self._owner)
             self._wake.set()
         except OperationalError as error:
+            self._undone[perform].add(work_id)
             self._hold(error)
         except Exception:
             if self._stop.is_set():

@@ -49,9 +49,8 @@ def backup(
     """
     target = target.absolute()
     _refuse_target(database, target)
-    size = _size_of(database)
-    _make_room(target.parent, size, margin)
     with _part_beside(target) as part:
+        _make_room(target.parent, _size_of(database), margin)
         _copy(database, part, stop=stop, pause_s=pause_s)
         size = part.stat().st_size
         part.replace(target)
@@ -79,8 +78,8 @@ def restore(database: Path, file: Path, now: float, *, demo: bool) -> Path | Non
     if is_demos(file) != demo:
         whose, where = ("the demo fleet's", "real data") if not demo else ("real data", "the demo fleet's folder")
         raise StoreError(f"{file} holds {whose}, which does not go into {where}. Nothing was changed.")
-    _make_room(database.parent, _size_of(file), 0)
     with _part_beside(database) as part:
+        _make_room(database.parent, _size_of(file), 0)
         _copy(file, part)
         if not database.exists():
             part.replace(database)
@@ -177,7 +176,7 @@ def _refuse_target(database: Path, target: Path) -> None:
         )
     if target.exists():
         with contextlib.suppress(StoreError):
-            if is_ours(target) and not _beside(target, "-wal").exists():
+            if not _beside(target, "-wal").exists() and is_ours(target):
                 return
         raise StoreError(
             f"{target} is there already, and no backup of Sungaze's. Nothing was written; name another file."

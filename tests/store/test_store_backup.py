@@ -94,12 +94,12 @@ def test_a_copy_made_while_a_thread_writes_hard_holds_all_that_was_written_befor
             after = written[0]
             assert size == (away / f"{number}.db").stat().st_size > 20 * 2**20
             assert after > before, "nobody wrote meanwhile"
+            assert is_whole(away / f"{number}.db")
             copy = open_store(away / f"{number}.db")
             kept = samples(copy, site)
             assert before <= kept <= after + 50
             assert kept % 50 == 0, "a transaction was cut in two"
             copy.close()
-            assert is_whole(away / f"{number}.db")
     finally:
         done.set()
         writer.join(30)
