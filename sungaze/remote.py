@@ -211,16 +211,18 @@ class Desk:
 
         @get("/api/health")
         async def health(request: Request[None, None, State]) -> Health:
-            if self._state != "there":
+            known = self.sessions.knows(request.cookies.get(cookie))
+            # A page of ours asks again only where something has changed.
+            if known or self._state != "there":
                 await self._look()
             return Health(
                 "ok",
                 self._version,
                 self._demo,
-                self.sessions.knows(request.cookies.get(cookie)),
+                known,
                 server=self._told(),
                 clock=self._clock,
-                trouble=self._trouble,
+                trouble=self._trouble if known else "",
             )
 
         @post("/api/session", status_code=200, sync_to_thread=False)
