@@ -1,7 +1,7 @@
 """The commands. A command's standard output holds its answer and nothing else; logs and errors go to stderr.
 
-Exit codes: 0 done; 1 a defect of Sungaze's; 2 something a person can mend, said in one sentence; 3 Sungaze runs on this
-data folder already.
+Exit codes: 0 done; 1 a defect of Sungaze's, or something that `doctor` found; 2 something a person can mend, said in
+one sentence; 3 Sungaze runs on this data folder already.
 """
 
 from __future__ import annotations
@@ -540,6 +540,56 @@ def seal(ctx: click.Context, everything: bool, data_dir: Path | None) -> None:
         f"{size / 1e6:.1f} MB now",
         err=True,
     )
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_DATA_DIR
+@click.pass_context
+def backup(ctx: click.Context, file: Path, data_dir: Path | None) -> None:
+    """Write a copy of your data, whole and checked, without credentials; works beside a running Sungaze."""
+    from sungaze.store.backup import backup as write_backup
+
+    settings = _settings(ctx, data_dir)
+    _raise_if_empty(settings)
+    size = write_backup(settings.database, file)
+    click.echo(f"{file} was written and checked, {size / 2**20:,.1f} MB. Credentials are not in it.", err=True)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_DATA_DIR
+@click.pass_context
+def restore(ctx: click.Context, file: Path, data_dir: Path | None) -> None:
+    """Put a backup in the place of your data, which is kept beside it; not while Sungaze runs on that folder."""
+    from sungaze.folder import Folder
+    from sungaze.store.backup import restore as put_back
+
+    settings = _settings(ctx, data_dir)
+    folder = Folder(settings)
+    try:
+        kept = put_back(settings.database, file, time.time(), demo=settings.demo)
+    finally:
+        folder.release()
+    where = f" What stood there is kept as {kept}." if kept is not None else ""
+    click.echo(f"{file} is in place as {settings.database}.{where}", err=True)
+
+
+@main.command()
+@click.option("--offline", is_flag=True, help="Ask none of the vendors' addresses.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+@_DATA_DIR
+@click.pass_context
+def doctor(ctx: click.Context, offline: bool, as_json: bool, data_dir: Path | None) -> None:
+    """Look through data, disk, clock, quotas and vendors; exit code 1 where something needs you. Changes nothing."""
+    from sungaze.doctor import examine
+
+    settings = _settings(ctx, data_dir)
+    log_to_stderr("error")
+    _raise_if_empty(settings)
+    report = examine(settings, time.time(), offline=offline)
+    click.echo(report.json() if as_json else report.text())
+    sys.exit(0 if report.fine else 1)
 
 
 @main.command()

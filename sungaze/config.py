@@ -74,6 +74,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.data_dir / "imports"
 
     @property
+    def backups(self) -> Path:
+        """The folder of the days' own backups."""
+        return self.data_dir / "backups"
+
+    @property
     def logs(self) -> Path:
         """The folder of the log files: the platform's, or in a data folder that was named."""
         return self.log_dir or self.data_dir / "logs"

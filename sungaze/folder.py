@@ -39,6 +39,8 @@ class Folder:
     def __init__(self, settings: Settings) -> None:
         """Take the folder. Raises StoreError, ConfigError, or FolderInUse with the running one's address."""
         self._settings = settings
+        self.left_behind = False
+        """Whether the run before ended without giving the folder back: it was killed, or the power went."""
         folder = settings.data_dir
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -59,6 +61,7 @@ class Folder:
         try:
             if sys.platform != "win32":
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.left_behind = bool(stream.read(1))
             self._write(stream, Owner(os.getpid()))
         except BlockingIOError:
             stream.close()

@@ -73,6 +73,7 @@ class _Told(msgspec.Struct):
     version: str
     demo: bool = False
     clock: str = ""
+    trouble: str = ""
 
 
 class _Held(msgspec.Struct):
@@ -145,7 +146,7 @@ class Desk:
         self._words = ""
         self._version = __version__
         self._demo = False
-        self._clock = ""
+        self._clock = self._trouble = ""
         self._heard: float | None = None
         self._tried = float("-inf")
         self._token: str | None = None
@@ -210,15 +211,18 @@ class Desk:
 
         @get("/api/health")
         async def health(request: Request[None, None, State]) -> Health:
-            if self._state != "there":
+            known = self.sessions.knows(request.cookies.get(cookie))
+            # A page of ours asks again only where something has changed.
+            if known or self._state != "there":
                 await self._look()
             return Health(
                 "ok",
                 self._version,
                 self._demo,
-                self.sessions.knows(request.cookies.get(cookie)),
+                known,
                 server=self._told(),
                 clock=self._clock,
+                trouble=self._trouble if known else "",
             )
 
         @post("/api/session", status_code=200, sync_to_thread=False)
@@ -271,7 +275,8 @@ class Desk:
                     "version on both; nothing was changed.",
                 )
                 return
-            self._version, self._demo, self._clock = told.version, told.demo, told.clock
+            self._version, self._demo = told.version, told.demo
+            self._clock, self._trouble = told.clock, told.trouble
             taken = await self._send("GET", "/api/settings") if self._token else None
             if taken is not None:
                 await taken.aclose()

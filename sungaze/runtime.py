@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sungaze import clock
 from sungaze.api.app import create_app
@@ -18,8 +19,9 @@ from sungaze.api.auth import Guard, Sessions
 from sungaze.api.board import Board
 from sungaze.api.parts import Parts
 from sungaze.config import Settings
-from sungaze.errors import ConfigError, StoreError
+from sungaze.errors import ConfigError, NotADatabase, StoreError
 from sungaze.folder import Folder
+from sungaze.jobs.backups import Backups
 from sungaze.jobs.context import Context
 from sungaze.jobs.events import Events
 from sungaze.jobs.grant import Grants
@@ -30,6 +32,7 @@ from sungaze.reports.exports import Exports
 from sungaze.reports.imports import Imports
 from sungaze.serving import Serving, address_of, listen, pages_folder
 from sungaze.store import Store
+from sungaze.store.backup import DEMO, fault_of, newest_good
 from sungaze.vault import SecretStore, Vault, open_vault
 from sungaze.vendors import connectors
 
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     from sungaze.demo import Demo
 
 log = logging.getLogger(__name__)
+
+CHECKED_BYTES: Final = 64 * 2**20
+"""The largest file that a start looks through for damage, about half a second; the daily backup reads any."""
 
 
 class Runtime:
@@ -85,8 +91,10 @@ class Runtime:
         listener = listen(settings.host, settings.port)
         self._undo.callback(listener.close)
         port = listener.getsockname()[1]
-        store = Store(settings.database, self._migrating)
+        store = self._open_store(checked=folder.left_behind)
         self._undo.callback(store.close)
+        if settings.demo and store.memory.get(DEMO, bool) is None:
+            store.memory.put(DEMO, True)  # so that a backup of it is known for what it is
         demo = self._start_demo() if settings.demo else None
         events = Events()
         # Open streams end first: the server would wait for them.
@@ -145,11 +153,47 @@ class Runtime:
             subscriptions.start()
             self._undo.callback(subscriptions.stop)
             self._leave.append(subscriptions.leave)
+            if not settings.demo:
+                backups = Backups(self.context, settings.database, settings.backups)
+                backups.start()
+                self._undo.callback(backups.stop)
+                self._leave.append(backups.leave)
         self.address = address_of(settings.host, port)
         threading.Thread(target=self._settle_secrets, name="secrets", daemon=True).start()
         folder.announce(self.address, self.sessions.owner_secret)
         if demo is not None:
             threading.Thread(target=self._connect_demo, args=(demo,), name="demo", daemon=True).start()
+
+    def _open_store(self, *, checked: bool) -> Store:
+        """The store. `checked` looks for damage that opening alone does not find.
+
+        Only after a sudden end: after an orderly one nothing new can have come, and the daily backup reads all of it.
+        """
+        settings = self.settings
+        try:
+            store = Store(settings.database, self._migrating)
+            if checked and settings.database.stat().st_size <= CHECKED_BYTES:
+                self.said = "Looking through your data, because the last run ended suddenly."
+                fault = fault_of(store.database.peewee.connection())
+                if fault:
+                    store.close()
+                    raise NotADatabase(f"{settings.database} is damaged ({fault}). It was left as it is.")
+        except NotADatabase as error:
+            raise NotADatabase(f"{error} {self._way_back()}") from None
+        return store
+
+    def _way_back(self) -> str:
+        self.said = "Looking for a good backup."
+        settings = self.settings
+        found = newest_good(settings.backups)
+        if found is None:
+            return (
+                f"There is no good backup in {settings.backups}; `sungaze restore FILE` takes one from elsewhere. "
+                "Without one, move the file away to begin anew."
+            )
+        words = ["sungaze", *(["--demo"] if settings.demo else []), "--data-dir", str(settings.data_dir), "restore"]
+        command = shlex.join([*words, str(found)])
+        return f"The newest good backup takes its place, and the damaged file is kept, by: {command}"
 
     def _migrating(self, step: int, steps: int) -> None:
         self.said = f"Bringing your data to this version of Sungaze, step {step} of {steps}. Nothing is lost by it."

@@ -27,6 +27,12 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return kept | {"HOME": str(home), "SUNGAZE_SECRETS": "file"} | more
 
 
+def on_a_small_disk(folder: Path, size: str) -> list[str]:
+    """Begins a command that sees a disk of its own of this size at `folder`, which goes with it."""
+    mount = f'mount -t tmpfs -o size={size},mode=700 tmpfs "$1" && shift && exec "$@"'
+    return ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", str(folder)]
+
+
 class Sungaze:
     """A running `sungaze --server`; `options` are further words of its command line, `more` of its environment."""
 

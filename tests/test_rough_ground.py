@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from program import COMMAND, TOKEN, TOP, Sungaze, environment
+from program import COMMAND, TOKEN, TOP, Sungaze, environment, on_a_small_disk
 
 START_S = 40
 PATIENCE_S = 20
@@ -254,12 +254,6 @@ def test_one_that_is_killed_while_it_stops_loses_nothing(tmp_path: Path) -> None
 
 
 FULL = "The disk that holds your data is full. Nothing was changed; free some space and try again."
-
-
-def on_a_small_disk(folder: Path, size: str) -> list[str]:
-    """Begins a command that sees a disk of its own of this size at `folder`, which goes with it."""
-    mount = f'mount -t tmpfs -o size={size},mode=700 tmpfs "$1" && shift && exec "$@"'
-    return ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", str(folder)]
 
 
 @pytest.mark.parametrize("size", ["4k", "16k", "64k", "128k", "256k"])

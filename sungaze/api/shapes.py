@@ -92,7 +92,7 @@ class ServerOut(msgspec.Struct):
 
 class Health(msgspec.Struct, omit_defaults=True):
     """Whether the parts run. `demo` is true on the demo fleet; `server` is told by a window on a server elsewhere;
-    `clock` says what is wrong with the computer's clock.
+    `clock` says what is wrong with the computer's clock, `trouble` what is wrong with the keeping of the data.
     """
 
     status: str
@@ -101,6 +101,7 @@ class Health(msgspec.Struct, omit_defaults=True):
     session: bool
     server: ServerOut | None = None
     clock: str = ""
+    trouble: str = ""
 
 
 class TokenIn(msgspec.Struct, forbid_unknown_fields=True):

@@ -32,7 +32,8 @@ def get_health(parts: GivenParts, request: Request[None, None, State]) -> Health
     known = parts.sessions.knows(cookie)
     told = known or parts.sessions.bearer_ok(request.headers.get("authorization", ""))
     trouble = clock.trouble_of(parts.context.now(), parts.context.worked_until if told else None)
-    return Health("ok", __version__, parts.demo, known, clock=trouble)
+    kept = " ".join(parts.context.troubles.values()) if told else ""
+    return Health("ok", __version__, parts.demo, known, clock=trouble, trouble=kept)
 
 
 @post("/api/session", operation_id="openSession", status_code=200, sync_to_thread=False)

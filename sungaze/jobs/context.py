@@ -54,6 +54,14 @@ class Context:
     a probe must not use it up before its account is connected."""
     listening: dict[int, float] = field(default_factory=dict)
     """Since when each account that data comes to by itself is listened for without a break."""
+    troubles: dict[str, str] = field(default_factory=dict)
+    """What the user has to know of the data's own keeping, a sentence by kind."""
+
+    def tell_trouble(self, kind: str, sentence: str) -> None:
+        """Have every page say it; an empty sentence takes it back."""
+        if self.troubles.get(kind, "") != sentence:
+            self.troubles = {name: said for name, said in (self.troubles | {kind: sentence}).items() if said}
+            self.events.publish("health")
 
     def client(self, base_url: str) -> httpx.Client:
         """The connections to an address, opened once."""

@@ -14,7 +14,7 @@ BACKLOG: Final = 200
 
 
 class Event(msgspec.Struct, frozen=True):
-    """`name` is sites, accounts or everything; `ids` are of that kind, none means all of them."""
+    """`name` is sites, accounts, health or everything; `ids` are of that kind, none means all of them."""
 
     name: str
     ids: tuple[int, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +37,11 @@ TICK_S: Final = 0.5
 JUDGE_S: Final = 300.0
 ASLEEP_S: Final = 1.0
 """How long a worker waits for a task before it looks at the file all the same."""
+REST_S: Final = 10.0
+"""How long it is waited before a store that could not be written is tried again."""
+ROOM: Final = 2**20
+"""Bytes that the disk must take before anybody is asked again after it was full: what an answer may need."""
+TROUBLE: Final = "disk"
 _RESTING: Final = frozenset({AccountState.NEEDS_RECONNECT, AccountState.BLOCKED})
 
 
@@ -96,7 +102,11 @@ class Queue:
         # Signals belong to whoever runs the process, and setting them fails off the main thread.
         self._consumer._set_signal_handlers = lambda: None
         self._ticker = threading.Thread(target=self._run, name="ticker", daemon=True)
-        self._full = False
+        self._held = False
+        """Whether the store could not be written: nothing is asked then, because its answer could not be kept."""
+        self._undone: dict[Any, set[int]] = {perform_look: set(), perform_gap: set()}
+        """What was claimed and could not be done because of that."""
+        self._folder = path.parent
         self._stopper: threading.Thread | None = None
 
     def start(self) -> None:
@@ -132,19 +142,59 @@ class Queue:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
+                if self._held:
+                    if not self._can_keep():
+                        self._stop.wait(REST_S)
+                        continue
+                    self._go_on()
                 self.tick()
-                self._full = False
             except OperationalError as error:
-                if not self._full:
-                    log.error("The store cannot be written (%s): polling rests until it can.", error)
-                self._full = True
-                self._stop.wait(10)
+                self._hold(error)
+                self._stop.wait(REST_S)
             except Exception:
                 log.exception("the ticker stumbled")
                 self._stop.wait(5)
             self._wake.wait(TICK_S)
             self._wake.clear()
         self._context.store.close()
+
+    def _hold(self, error: OperationalError) -> None:
+        """Ask nobody until the store can be written again, and have the pages say so."""
+        if not self._held:
+            log.error("The store cannot be written (%s): polling rests until it can.", error)
+        self._held = True
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            self._context.tell_trouble(
+                TROUBLE,
+                "The disk that holds your data is full, so nothing is asked of your vendors. What you have is kept; "
+                "free some space, and it goes on by itself.",
+            )
+        elif "locked" not in text:
+            self._context.tell_trouble(
+                TROUBLE,
+                f"Your data cannot be written ({text}), so nothing is asked of your vendors. What you have is kept; it "
+                "goes on by itself once it can.",
+            )
+
+    def _go_on(self) -> None:
+        looks, gaps = ({*self._undone[perform]} for perform in (perform_look, perform_gap))
+        self._context.store.work.give_back(self._owner, looks, gaps)
+        self._undone[perform_look] -= looks
+        self._undone[perform_gap] -= gaps
+        log.info("The store can be written again: polling goes on.")
+        self._held = False
+        self._context.tell_trouble(TROUBLE, "")
+
+    def _can_keep(self) -> bool:
+        """Whether an answer could be kept: the database itself may have room for a row, and the disk none for more."""
+        with self._context.store.database.transaction():
+            pass
+        try:
+            with tempfile.TemporaryFile(dir=self._folder, buffering=0) as probe:
+                return probe.write(bytes(ROOM)) == ROOM
+        except OSError:
+            return False
 
     def tick(self) -> int:
         """The number of tasks put in: as many as quotas and concurrency have room for, looks before gaps."""
@@ -214,7 +264,7 @@ class Queue:
             tidy(self._context, self._stop.is_set)
             self._judge_fleet()
         except OperationalError as error:
-            log.error("The store cannot be written (%s); the fleet is judged again in some minutes.", error)
+            self._hold(error)
         except Exception:
             log.exception("the fleet could not be judged")
 
@@ -229,11 +279,15 @@ class Queue:
     def _perform(self, perform: Any, work_id: int) -> None:
         if self._stop.is_set():
             return
+        if self._held:
+            self._undone[perform].add(work_id)
+            return
         try:
             perform(self._context, work_id, self._owner)
             self._wake.set()
         except OperationalError as error:
-            log.error("The store cannot be written (%s); this is asked again.", error)
+            self._undone[perform].add(work_id)
+            self._hold(error)
         except Exception:
             if self._stop.is_set():
                 log.info("a job was cut off by the stop; it is owed still")

@@ -36,7 +36,7 @@ class Database:
         `progress` is called before each migration with its number from 1, and how many there are.
         """
         self.path = path
-        ours = _refuse_what_is_not_ours(path)
+        ours = is_ours(path)
         self.peewee = peewee.SqliteDatabase(
             str(path),
             pragmas={
@@ -193,8 +193,11 @@ def _make_ours(path: Path) -> None:
         connection.close()
 
 
-def _refuse_what_is_not_ours(path: Path) -> bool:
-    """Whether the file is marked as ours already; a missing or an empty one is not yet."""
+def is_ours(path: Path) -> bool:
+    """Whether the file is marked as ours already; a missing or an empty one is not yet.
+
+    Raises NotADatabase for what is damaged or another program's, NewerDatabase, and StoreError where it cannot be read.
+    """
     if not path.exists():
         return False
     try:

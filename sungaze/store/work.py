@@ -238,6 +238,15 @@ class Work:
         found = self._db.scalar("SELECT min(next_due) FROM due WHERE account_id = ?", (account_id,))
         return None if found is None else float(found)
 
+    def give_back(self, owner: str, looks: Iterable[int], gaps: Iterable[int]) -> None:
+        """Free what an owner has claimed and could not do, so that it is due again at once."""
+        with self._db.transaction():
+            for table, ids in (("due", looks), ("gap", gaps)):
+                self._db.executemany(
+                    f"UPDATE {table} SET lease_owner = NULL, lease_until = NULL WHERE id = ? AND lease_owner = ?",
+                    [(i, owner) for i in ids],
+                )
+
     def release_all(self) -> None:
         """Free every lease: this process is the only one that works on the store, and it has just started.
 

@@ -226,6 +226,18 @@ def test_a_stream_of_events_goes_through_and_does_not_hold_up_closing(fleet: Fle
         assert time.monotonic() - began < STOP_S
 
 
+def test_trouble_at_the_server_is_said_on_the_desk_and_to_nobody_without_its_session(
+    empty: Fleet, tmp_path: Path
+) -> None:
+    with desk_on(empty.runtime.address, tmp_path / "desk", token=TOKEN) as (desk, client):
+        until(client, "there")
+        empty.runtime.context.tell_trouble("disk", "The disk is full.")
+        assert client.get("/api/health").json()["trouble"] == "The disk is full."
+        assert "trouble" not in httpx.get(f"{desk.address}/api/health", trust_env=False).json()
+        empty.runtime.context.tell_trouble("disk", "")
+        assert "trouble" not in client.get("/api/health").json()
+
+
 def test_a_stream_ends_when_the_server_does_so_that_the_page_says_it(empty: Fleet, tmp_path: Path) -> None:
     with desk_on(empty.runtime.address, tmp_path / "desk", token=TOKEN) as (_, client):
         with client.stream("GET", "/api/events") as events:

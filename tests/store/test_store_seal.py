@@ -147,3 +147,31 @@ def test_months_are_those_of_utc() -> None:
     assert (clock.iso(span.start), clock.iso(span.end)) == ("2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z")
     assert month_of(span.end - 1) == month_of(span.start)
     assert month_of(month_span(month_of(NOW + 200 * DAY_S)).start) == month_of(NOW + 200 * DAY_S)
+
+
+def test_a_changed_bit_costs_a_month_of_one_site_and_is_named(tmp_path: Path) -> None:
+    store, site_id = opened(tmp_path / "a.db")
+    try:
+        for device in ("m0", "m1", "m2"):
+            put(
+                store,
+                site_id,
+                [Reading(device, "ac_power_w", 300, START + 300 * k, float(k % 7)) for k in range(9_000)],
+            )
+        before = store.timeseries.raw(SeriesKey(site_id, 2, "ac_power_w", 300), EVER)
+        store.seal(NOW + 60 * DAY_S, everything=True)
+        (block_id, data), *_ = store.database.rows("SELECT id, data FROM block ORDER BY id")
+        broken = bytearray(data)
+        broken[len(broken) // 2] ^= 4
+        store.database.execute("UPDATE block SET data = ? WHERE id = ?", (bytes(broken), block_id))
+        (damage,) = store.check_blocks()
+        assert (damage.site_id, damage.metric, damage.month) == (site_id, "ac_power_w", "2026-04")
+        may = month_span(month_of(START)).end
+        readable = store.timeseries.raw(SeriesKey(site_id, 2, "ac_power_w", 300), EVER)
+        assert [row for row in readable if row[0] >= may] == [row for row in before if row[0] >= may]
+        late = Reading("m1", "ac_power_w", 300, START + 300, 99.0)
+        put(store, site_id, [late])
+        store.seal(NOW + 60 * DAY_S, everything=True)
+        assert (late.timestamp, 99.0) in store.timeseries.raw(SeriesKey(site_id, 2, "ac_power_w", 300), EVER)
+    finally:
+        store.close()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import zipfile
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 from program import Sungaze
 from running import Opens
+
+from sungaze.config import Settings
+from sungaze.runtime import Runtime
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -43,3 +47,19 @@ def test_a_wrong_clock_is_said_on_every_page(opened: Opens) -> None:
     )  # fmt: skip
     page.reload()
     expect(page.get_by_role("alert").filter(has_text=sentence)).to_be_visible()
+
+
+def test_trouble_with_the_data_is_said_on_an_open_page_as_it_comes_and_goes(browser: Browser, tmp_path: Path) -> None:
+    sentence = "The disk that holds your data is full."
+    runtime = Runtime(Settings(data_dir=tmp_path / "data"), polling=False)
+    runtime.start()
+    page = browser.new_page()
+    try:
+        page.goto(runtime.link())
+        expect(page.get_by_role("navigation").first).to_be_visible()
+        for trouble in (sentence, "", sentence):
+            runtime.context.tell_trouble("disk", trouble)
+            expect(page.get_by_role("alert").filter(has_text=sentence)).to_have_count(1 if trouble else 0)
+    finally:
+        page.close()
+        runtime.stop()

@@ -1515,6 +1515,8 @@ export interface components {
             server?: components["schemas"]["ServerOut"] | null;
             session: boolean;
             status: string;
+            /** @default  */
+            trouble: string;
             version: string;
         };
         /** HistoryColumn */

@@ -22,7 +22,7 @@ class Live {
     return this.#lost;
   }
 
-  /** Listens until the answer is called. `check` is asked when the stream is refused. */
+  /** Listens until the answer is called. `check` is asked when the stream begins, is refused, or tells of trouble. */
   run(queries: QueryClient, check: () => void): () => void {
     const open = (): void => {
       close();
@@ -51,6 +51,7 @@ class Live {
         alive();
         // From here on nothing is missed; what another window set before, and after our first answer, was.
         void queries.invalidateQueries({ queryKey: keys.settings() });
+        check();
       });
       source.addEventListener('sites', (event) => {
         alive();
@@ -79,6 +80,10 @@ class Live {
       source.addEventListener('settings', () => {
         alive();
         this.#ask(queries, keys.settings());
+      });
+      source.addEventListener('health', () => {
+        alive();
+        check();
       });
       source.addEventListener('everything', () => {
         alive();

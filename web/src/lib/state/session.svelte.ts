@@ -13,6 +13,7 @@ class Session {
   #demo = $state(false);
   #version = $state('');
   #clock = $state('');
+  #trouble = $state('');
   #refusal = $state('');
   #server = $state.raw<Server | null>(null);
   #again: ReturnType<typeof setTimeout> | undefined;
@@ -54,6 +55,11 @@ class Session {
     return this.#clock;
   }
 
+  /** What is wrong with the keeping of the data, in the server's words; empty where nothing is. */
+  get trouble(): string {
+    return this.#trouble;
+  }
+
   /** Why the last key was not taken, in the server's words. */
   get refusal(): string {
     return this.#refusal;
@@ -90,6 +96,7 @@ class Session {
       this.#demo = health.demo;
       this.#version = health.version;
       this.#clock = health.clock ?? '';
+      this.#trouble = health.trouble ?? '';
       this.#server = health.server ?? null;
       this.#entry = health.session ? standing(this.#server) : 'locked';
     } catch {
@@ -120,6 +127,8 @@ class Session {
     try {
       const health = await data(api.GET('/api/health'));
       this.#server = health.server ?? null;
+      this.#clock = health.clock ?? '';
+      this.#trouble = health.trouble ?? '';
       if (!health.session) this.#entry = 'locked';
       else if (['token', 'refused'].includes(standing(this.#server))) this.#entry = standing(this.#server);
     } catch {
