@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import sqlite3
 import tempfile
 import threading
 import time
@@ -242,14 +243,20 @@ class Queue:
         if room > 0 and left > 0:
             looks = work.claim_looks(account.id, now, room, self._owner, calls=costs, allowance=left)
             room -= len(looks)
-        for look_id in looks:
-            self._look(look_id)
+        self._carry(self._look, perform_look, looks)
         gaps: list[int] = []
         if room > 0 and not looks and planner.may_buy_history(store, account, plan, now):
             gaps = work.claim_gaps(account.id, now, room, self._owner, calls=costs, allowance=left)
-            for gap_id in gaps:
-                self._gap(gap_id)
+            self._carry(self._gap, perform_gap, gaps)
         return len(looks) + len(gaps)
+
+    def _carry(self, task: Callable[[int], Any], perform: Any, ids: list[int]) -> None:
+        for at, work_id in enumerate(ids):
+            try:
+                task(work_id)
+            except sqlite3.OperationalError as error:  # Huey's own file is on the same disk
+                self._undone[perform].update(ids[at:])
+                raise OperationalError(str(error)) from None
 
     def _perform_look(self, look_id: int) -> None:
         self._perform(perform_look, look_id)

@@ -4667,7 +4667,7 @@ export interface operations {
                 /** @description A device's id; 0 is the site. */
                 device?: number;
                 interval_s?: number | null;
-                /** @description raw, 5m, 15m, 1h or 1d. */
+                /** @description raw, 5m, 15m, 1h, 1d or 1mo. */
                 resolution?: string;
             };
             header?: never;
