@@ -11,6 +11,7 @@ What comes out is what went in, bit by bit; every part has a checksum of its own
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,15 +130,16 @@ class Block:
         body = self.data[at:end]
         if len(body) != end - at or zlib.crc32(body, _seed(head)) != int(head["crc"]):
             raise DamagedBlock("its head does not carry its checksum")
-        self._columns = np.frombuffer(self.data, _COLUMN, count, at)
-        self.series = [int(one) for one in self._columns["series"]]
+        columns = np.frombuffer(self.data, _COLUMN, count, at)
+        self._columns = columns.tolist()
+        self.series = columns["series"].tolist()
         self._times = _decoded(self.data[shared_at:times_end], np.int64)
         self._reference: Whole | None = None
         if head["reference"]:
             self._reference = _heights(_decoded(self.data[times_end:end], np.int64), int(head["grain"]))
         self._parts: list[npt.NDArray[np.intp]] | None = None
         self._chunks: list[wrapped.ChunkDecompressor | None] = []
-        self._at = np.concatenate([[end], end + np.cumsum(self._columns["size"], dtype=np.int64)])
+        self._at = [end, *(end + np.cumsum(columns["size"], dtype=np.int64)).tolist()]
 
     def read(self, wanted: Collection[int] | None = None) -> dict[int, Series]:
         """The samples by series id, of all series or of those that are wanted. Raises DamagedBlock."""
@@ -145,51 +147,41 @@ class Block:
         return {self.series[k]: self._one(k) for k in places}
 
     def _one(self, k: int) -> Series:
-        column = self._columns[k]
-        data = self.data[int(self._at[k]) : int(self._at[k + 1])]
-        if len(data) != int(column["size"]) or zlib.crc32(data) != int(column["crc"]):
-            raise DamagedBlock(f"series {self.series[k]} does not carry its checksum")
-        absent = int(column["absent"])
+        series_id, way, decimals, absent, slope, size, checksum = self._columns[k]
+        data = self.data[self._at[k] : self._at[k + 1]]
+        if len(data) != size or zlib.crc32(data) != checksum:
+            raise DamagedBlock(f"series {series_id} does not carry its checksum")
         times, present = self._times, None
         if absent:
             bits = np.frombuffer(zlib.decompress(data[:absent]), np.uint8)
             present = np.unpackbits(bits, count=times.size).astype(bool)
             times = times[present]
-        if column["way"] == _FLOAT:
+        if way == _FLOAT:
             return Series(times, _decoded(data[absent:], np.float64))
-        if column["way"] == _WHOLE:
-            whole = _decoded(data[absent:], np.int64)
-        else:
-            whole = self._from_rest(data[absent:], float(column["slope"]), present)
-        return Series(times, whole / 10.0 ** int(column["decimals"]))
+        whole = _decoded(data[absent:], np.int64) if way == _WHOLE else self._from_rest(data[absent:], slope, present)
+        return Series(times, whole / 10.0**decimals)
 
     def _from_rest(self, data: bytes, slope: float, present: npt.NDArray[np.bool_] | None) -> Whole:
         assert self._reference is not None
-        whole = _scaled(self._reference, slope)
-        for part, at, page, chunk in self._pages(data, present):
-            rest = np.empty(part.size, np.int32)
-            chunk.read_page_into(data[at : at + page], part.size, rest)
-            whole[part] += rest
-        return whole if present is None else whole[present]
-
-    def _pages(
-        self, data: bytes, present: npt.NDArray[np.bool_] | None
-    ) -> list[tuple[npt.NDArray[np.intp], int, int, wrapped.ChunkDecompressor]]:
         parts, chunks = self._shared()
-        sizes = np.frombuffer(data, "<u4", len(parts))
-        at, found = sizes.nbytes, []
+        if present is not None:
+            parts = [part[present[part]] for part in parts]
+        sizes = np.frombuffer(data, "<u4", len(parts)).tolist()
+        rest = np.empty(sum(part.size for part in parts), np.int32)
+        at, begin = 4 * len(parts), 0
         for part, size, chunk in zip(parts, sizes, chunks, strict=True):
-            there = part if present is None else part[present[part]]
-            if there.size:
+            if part.size:
                 assert chunk is not None
-                found.append((there, at, int(size), chunk))
-            at += int(size)
-        return found
+                chunk.read_page_into(data[at : at + size], part.size, rest[begin : begin + part.size])
+            at, begin = at + size, begin + part.size
+        whole = _scaled(self._reference, slope)
+        whole[np.concatenate(parts)] += rest
+        return whole if present is None else whole[present]
 
     def _shared(self) -> tuple[list[npt.NDArray[np.intp]], list[wrapped.ChunkDecompressor | None]]:
         if self._parts is None:
             assert self._reference is not None
-            data = self.data[int(self._at[-1]) :]
+            data = self.data[self._at[-1] :]
             size = len(data) - 4
             if size < 0 or zlib.crc32(data[:size]) != int.from_bytes(data[size:], "little"):
                 raise DamagedBlock("what its series share does not carry its checksum")
@@ -227,7 +219,7 @@ def _write(series: Mapping[int, Series]) -> bytes:
     reference = None if steps is None else _heights(steps, grain)
     shared = [column for column in columns if column.rest is not None]
     bands = 0
-    if reference is not None:
+    if reference is not None and reference.size:
         bands = 4 if sum(column.values.size for column in shared) >= 8_000 else 1
     parts = _bands_of(reference, bands) if reference is not None else []
     pages, tables = _coded_rests(shared, parts)
@@ -320,24 +312,20 @@ def _reference(columns: Sequence[_Column], size: int) -> tuple[Whole | None, int
     return None, 0
 
 
-def _levels(highest: int, grain: int) -> Whole | None:
-    """The heights that steps of a grain come to, from 0 on; None where they were too many.
-
-    In whole numbers, so that every computer comes to the same.
-    """
+@functools.lru_cache(64)
+def _levels(count: int, grain: int) -> Whole:
+    """The heights of so many steps of a grain, from 0 on; in whole numbers, so that computers come to the same."""
     found = [0]
-    while found[-1] < highest:
-        if len(found) >= _MOST_LEVELS:
-            return None
+    while len(found) < count and found[-1] < _LARGEST:
         found.append(found[-1] + max(1, found[-1] * grain >> 16))
     return np.array(found, np.int64)
 
 
 def _steps(mean: Values, grain: int) -> tuple[Whole, int]:
     """A curve in steps of a grain, and the grain; 0 is whole units."""
-    nearest: Whole = np.rint(mean).astype(np.int64)
-    levels = _levels(int(np.abs(nearest).max()), grain) if grain else None
-    if levels is None:
+    levels = _levels(_MOST_LEVELS, grain)
+    if not grain or np.abs(mean).max() > levels[-1]:
+        nearest: Whole = np.rint(mean).astype(np.int64)
         return nearest, 0
     between = (levels[1:] + levels[:-1]) / 2
     steps: Whole = np.searchsorted(between, np.abs(mean)).astype(np.int64) * np.where(mean < 0, -1, 1)
@@ -346,13 +334,9 @@ def _steps(mean: Values, grain: int) -> tuple[Whole, int]:
 
 def _heights(steps: Whole, grain: int) -> Whole:
     """The curve that its steps stand for."""
-    if not grain or not steps.size:
+    if not grain:
         return steps
-    highest = int(np.abs(steps).max())
-    found = [0]
-    for _ in range(highest):
-        found.append(found[-1] + max(1, found[-1] * grain >> 16))
-    heights: Whole = np.array(found, np.int64)[np.abs(steps)] * np.where(steps < 0, -1, 1)
+    heights: Whole = _levels(_MOST_LEVELS, grain)[np.abs(steps)] * np.where(steps < 0, -1, 1)
     return heights
 
 
@@ -383,7 +367,9 @@ def _scaled(reference: Whole, slope: float) -> Whole:
 
 def _bands_of(reference: Whole, bands: int) -> list[npt.NDArray[np.intp]]:
     """The places of the reference in parts of one length, by its height."""
-    return np.array_split(np.argsort(reference, kind="stable"), bands)
+    small = np.abs(reference).max() < 1 << 15
+    # By a stable order of the same numbers, which is eight times as quick for short ones.
+    return np.array_split(np.argsort(reference.astype(np.int16) if small else reference, kind="stable"), bands)
 
 
 def _coded_rests(columns: Sequence[_Column], parts: Sequence[npt.NDArray[np.intp]]) -> tuple[list[bytes], bytes]:

@@ -720,6 +720,13 @@ class TimeSeries:
         values: dict[int, list[float | None]] = {}
         for length in reversed([s for s in lengths if s == finest or (kind is Kind.MEAN and finest < s < DAY_S)]):
             whole = step // length if 0 < length < step and kind is Kind.SUM else 1
+            if sealed and length == step:  # nearly always, and three times as quick as what follows
+                for (interval_s, device_id), rows in sealed.items():
+                    if interval_s == length:
+                        laid = values.setdefault(device_id, [None] * size)
+                        for t, one in rows:
+                            laid[(t - day.start) // step] = one
+                continue
             found: Iterable[tuple[int, int, float]]
             if sealed:
                 found = _slotted(sealed, length, day.start, step, kind, whole)
@@ -735,17 +742,18 @@ class TimeSeries:
                 )
             covered = max(1, length // step)
             for device_id, slot, one in found:
+                if device_id not in wanted:
+                    continue
                 row = values.get(device_id)
                 if row is None:
-                    if device_id not in wanted:
-                        continue
                     row = values[device_id] = [None] * size
                 if covered == 1:
                     row[slot] = one
                 else:
                     row[slot : min(size, slot + covered)] = [one] * (min(size, slot + covered) - slot)
-        filled = [slot for slot in range(size) if any(row[slot] is not None for row in values.values())]
-        first, last = (filled[0], filled[-1] + 1) if filled else (0, 0)
+        every = list(values.values())
+        first = next((slot for slot in range(size) if any(row[slot] is not None for row in every)), size)
+        last = next((slot for slot in range(size, first, -1) if any(row[slot - 1] is not None for row in every)), first)
         return DeviceDay(
             step,
             [day.start + step * slot for slot in range(first, last)],
