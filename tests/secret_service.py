@@ -99,12 +99,11 @@ class SecretService:
 
     def entries(self) -> dict[str, str]:
         """Every entry by its service name."""
-        found = {}
-        with closing(self._connection()) as connection:
-            for item in secretstorage.get_default_collection(connection).get_all_items():
-                with suppress(secretstorage.ItemNotFoundException):  # removed while we look
-                    found[item.get_attributes().get("service", "")] = item.get_secret().decode()
-        return found
+        while True:
+            with closing(self._connection()) as connection, suppress(secretstorage.ItemNotFoundException):
+                items = secretstorage.get_default_collection(connection).get_all_items()
+                return {item.get_attributes().get("service", ""): item.get_secret().decode() for item in items}
+            # One was removed while we looked: the list is made anew.
 
     def remove_all(self) -> None:
         """Delete every entry, as a user might."""
