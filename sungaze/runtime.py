@@ -230,7 +230,8 @@ class Runtime:
         try:
             demo.connect(self.context, self.address)
         except Exception:
-            log.exception("the demo could not be connected whole")
+            if not self.context.events.closed:  # a stop takes its connections away
+                log.exception("the demo could not be connected whole")
         finally:
             self.context.store.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import APIResponse, Route, expect
 from program import Sungaze
 from running import Opens
 
@@ -81,6 +81,36 @@ def test_the_list_is_grouped_and_every_window_agrees(opened: Opens) -> None:
     expect(other.get_by_role("columnheader", name="Lost a day")).to_have_count(0)
     page.keyboard.press("Escape")
     expect(page.get_by_label("Group by")).to_be_hidden()
+
+
+def test_a_change_outlives_the_late_answer_to_the_one_before_it(opened: Opens) -> None:
+    page = opened()
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold_the_first(route: Route) -> None:
+        if route.request.method == "PATCH" and not held:
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    page.route("**/api/settings", hold_the_first)
+    page.get_by_text("View", exact=True).click()
+    page.get_by_label("Group by").select_option("vendor")
+    try:
+        with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+            page.get_by_label("Lost a day").check()
+        ((route, answer),) = held
+        with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+            route.fulfill(response=answer)
+        page.wait_for_function("() => document.querySelectorAll('[role=columnheader]').length > 0")
+        expect(page.get_by_role("columnheader", name="Lost a day")).to_be_visible()
+        expect(page.get_by_label("Lost a day")).to_be_checked()
+        expect(page.get_by_label("Group by")).to_have_value("vendor")
+    finally:
+        page.unroute("**/api/settings")
+        page.get_by_label("Group by").select_option("need")
+        page.get_by_label("Lost a day").uncheck()
+    expect(page.get_by_role("columnheader", name="Lost a day")).to_have_count(0)
 
 
 def test_settings_hold_in_every_window_and_come_back(opened: Opens) -> None:

@@ -19,18 +19,24 @@ const DEFAULTS: Settings = {
   notify: true,
 };
 
+/** What a patch has changed, as it was before. */
+function unlike(before: Settings, patch: Patch): Partial<Settings> {
+  return Object.fromEntries(Object.keys(patch).map((name) => [name, before[name as keyof Settings]]));
+}
+
 /** How the pages are to look. It is kept with the data, so that every window and every start agree. */
 export class SettingsState {
   #problem = $state('');
   #turn = 0;
+  #underWay = 0;
   #query = createQuery(
     () => ({
       queryKey: keys.settings(),
       queryFn: async (): Promise<Settings> => {
         const turn = this.#turn;
         const found = { ...DEFAULTS, ...(await data(api.GET('/api/settings'))) };
-        // What was changed here meanwhile is newer than this answer.
-        if (turn !== this.#turn) return this.data;
+        // What was changed here meanwhile, or is being changed, is newer than this answer.
+        if (turn !== this.#turn || this.#underWay > 0) return this.data;
         this.#apply(found);
         return found;
       },
@@ -55,15 +61,20 @@ export class SettingsState {
   async change(patch: Patch): Promise<void> {
     const before = this.data;
     const wanted = { ...before, ...patch } as Settings;
-    this.#turn += 1;
+    const turn = ++this.#turn;
+    this.#underWay += 1;
     this.#take(wanted);
     this.#problem = '';
     try {
-      this.#take({ ...wanted, ...(await data(api.PATCH('/api/settings', { body: patch }))) });
+      const kept = { ...wanted, ...(await data(api.PATCH('/api/settings', { body: patch }))) };
+      // The answer to a change that another one has followed does not know of that one.
+      if (turn === this.#turn) this.#take(kept);
     } catch (error) {
       session.refused(error);
-      this.#take(before);
+      this.#take(turn === this.#turn ? before : { ...this.data, ...unlike(before, patch) });
       this.#problem = error instanceof Error ? error.message : '';
+    } finally {
+      this.#underWay -= 1;
     }
   }
 
