@@ -6,6 +6,7 @@ An interval is named by its start. This module imports nothing of ours.
 
 from __future__ import annotations
 
+import contextlib
 from enum import StrEnum
 from typing import Final
 
@@ -275,3 +276,18 @@ class Span(msgspec.Struct, frozen=True):
 
     start: int
     end: int
+
+
+def settle_structs() -> None:
+    """Have msgspec get to know every Struct of ours that has been imported, by the one thread that calls this.
+
+    Two threads that decode a Struct at once for the first time crash the process (msgspec 0.22).
+    """
+    waiting = [msgspec.Struct]
+    while waiting:
+        struct = waiting.pop()
+        waiting += struct.__subclasses__()
+        if struct.__module__.startswith("sungaze."):
+            # Some are never decoded, and name what only the type checker knows.
+            with contextlib.suppress(NameError, TypeError):
+                msgspec.json.Decoder(struct)

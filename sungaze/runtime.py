@@ -28,6 +28,7 @@ from sungaze.jobs.grant import Grants
 from sungaze.jobs.judge import judge_fleet
 from sungaze.jobs.queue import Queue
 from sungaze.jobs.subscriptions import Subscriptions
+from sungaze.model import settle_structs
 from sungaze.reports.exports import Exports
 from sungaze.reports.imports import Imports
 from sungaze.serving import Serving, address_of, listen, pages_folder
@@ -139,6 +140,8 @@ class Runtime:
             demo=settings.demo,
             present=lambda: self.present(),
         )
+        connectors()  # the vendors' own among them
+        settle_structs()
         app = Guard(create_app(parts, pages_folder()), self.sessions, host=settings.host, port=port)
         serving = Serving(app, listener)
         self._undo.callback(serving.stop)

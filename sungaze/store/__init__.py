@@ -61,8 +61,10 @@ class Store:
     ) -> Sealed:
         """Fold days that are past their vendor's late window into blocks and give their room back: `Archive.fold`."""
         done = self.timeseries.archive.fold(now, late_days=late_days, everything=everything, step=step)
-        while done.samples and step(done) and self.database.scalar("PRAGMA freelist_count"):
+        before, free = -1, self.database.scalar("PRAGMA freelist_count") if done.samples else 0
+        while 0 < free != before and step(done):
             self.database.rows(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+            before, free = free, self.database.scalar("PRAGMA freelist_count")
         return done
 
     def check_blocks(self) -> list[Damage]:
