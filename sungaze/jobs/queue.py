@@ -105,6 +105,7 @@ class Queue:
         self._ticker = threading.Thread(target=self._run, name="ticker", daemon=True)
         self._held = False
         """Whether the store could not be written: nothing is asked then, because its answer could not be kept."""
+        self._holding = threading.Lock()
         self._undone: dict[Any, set[int]] = {perform_look: set(), perform_gap: set()}
         """What was claimed and could not be done because of that."""
         self._folder = path.parent
@@ -161,9 +162,10 @@ class Queue:
 
     def _hold(self, error: OperationalError) -> None:
         """Ask nobody until the store can be written again, and have the pages say so."""
-        if not self._held:
+        with self._holding:
+            first, self._held = not self._held, True
+        if first:
             log.error("The store cannot be written (%s): polling rests until it can.", error)
-        self._held = True
         text = str(error)
         if "full" in text or "disk I/O" in text:
             self._context.tell_trouble(

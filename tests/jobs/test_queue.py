@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -12,6 +13,8 @@ from sungaze.jobs import connect as connecting
 from sungaze.jobs import planner
 from sungaze.jobs.context import windows
 from sungaze.jobs.queue import Queue
+from sungaze.jobs.queue import log as queue_log
+from sungaze.store.database import OperationalError
 from sungaze.vendors import connector
 
 PATIENCE_S = 60.0
@@ -154,6 +157,27 @@ def test_a_full_disk_stops_polling_and_it_goes_on_by_itself(
     work = running.store.work
     until(lambda: (p := work.progress(account_id)).total and p.done == p.total)
     assert database.scalar("PRAGMA integrity_check") == "ok"
+
+
+def test_workers_that_find_the_disk_full_at_once_say_so_once(
+    spine: Callable[..., Spine], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = spine("enphase", sites=1, panels=2)
+    queue = Queue(running.context, running.folder / "queue.db")
+    full = OperationalError("database or disk is full")
+    said = queue_log.error
+
+    def second_meets_it_as_the_first_speaks(*words: object) -> None:
+        said(*words)  # type: ignore[arg-type]
+        if len(caplog.records) < 3:
+            second = threading.Thread(target=queue._hold, args=(full,))
+            second.start()
+            second.join(PATIENCE_S)
+            assert not second.is_alive()
+
+    monkeypatch.setattr(queue_log, "error", second_meets_it_as_the_first_speaks)
+    queue._hold(full)
+    assert caplog.text.count("polling rests until it can") == 1
 
 
 def test_a_worker_that_waits_is_woken_by_a_task_and_by_the_end(
