@@ -1,4 +1,4 @@
-"""History that is kept although no account reaches it any more; and deleting it, which is an act of its own."""
+"""History that is kept although no account reaches it, any more or yet; and deleting it, which is an act of its own."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ def list_archive(parts: GivenParts) -> ArchiveList:
     """Every site that no connected account reaches, with what is kept of it."""
     store = parts.context.store
     found = []
+    of_files = store.fleet.sites_of_files()
     for site in store.fleet.sites(archived=True):
-        if site.archived_at is None:
+        if site.archived_at is None and site.id not in of_files:
             continue
         kept = store.timeseries.kept(site.id)
         found.append(
@@ -33,7 +34,7 @@ def delete_history(parts: GivenParts, site_id: Id, data: JSONBody[DeleteIn]) -> 
     """Delete all that is kept of a site that no account reaches; its name has to be given, and it cannot come back."""
     store = parts.context.store
     site = store.fleet.site(site_id)
-    if site.archived_at is None:
+    if site.archived_at is None and site_id not in store.fleet.sites_of_files():
         raise BadRequest(
             f"An account still reaches {site.name}. Nothing was deleted: disconnect the account first, and its history "
             "can be deleted here."

@@ -21,7 +21,7 @@ from sungaze.checks.freshness import Facts, Habit, judge, status_word
 from sungaze.checks.loss import DayFacts, loss_of
 from sungaze.jobs.events import Events
 from sungaze.jobs.judge import Seen
-from sungaze.model import DAY_S, Communication, Freshness, SiteStatus
+from sungaze.model import DAY_S, Communication, Freshness, SiteStatus, Span
 from sungaze.store import Store
 from sungaze.store.alerts import Standing
 from sungaze.store.care import CareRow
@@ -242,47 +242,29 @@ class Board:
         self, sites: list[SiteRow], vendors: dict[str, Vendor], now: float, *, whole: bool
     ) -> dict[int, Newest]:
         found: dict[int, Newest] = {}
-        database = self._store.database
+        recent = self._store.recent
         for vendor in vendors.values():
             ids = [s.id for s in sites if s.vendor == vendor.id]
             if not ids:
                 continue
-            some = "" if whole else f" AND site_id IN ({','.join(map(str, ids))})"
-            wanted = set(ids)
-            # A site may send at an interval of its own: of several, the one that reaches furthest.
-            powers = database.rows(
-                "SELECT site_id, newest.timestamp, newest.value, interval_s FROM series JOIN sample AS newest ON "
-                "newest.series_id = series.id AND newest.timestamp = (SELECT max(timestamp) FROM sample WHERE "
-                f"series_id = series.id) WHERE device_id = 0 AND metric = ? AND interval_s < ?{some} "
-                "ORDER BY newest.timestamp + interval_s",
-                (vendor.power_metric, DAY_S),
-            )
-            days: dict[int, dict[int, float]] = {}
-            for site_id, at, value in database.rows(
-                "SELECT site_id, timestamp, value FROM series JOIN sample ON series_id = series.id WHERE device_id = 0 "
-                f"AND metric = ? AND interval_s = ? AND timestamp > ?{some}",
-                (vendor.energy_metric, DAY_S, int(now) - 3 * DAY_S),
-            ):
-                days.setdefault(site_id, {})[at] = value
-            at_power = {site_id: (at, value, interval) for site_id, at, value, interval in powers}
-            for site_id in wanted:
-                power_at, power_w, interval = at_power.get(site_id, (None, None, 0))
+            some = None if whole else ids
+            powers = recent.newest(vendor.power_metric, some)
+            days = recent.days(vendor.energy_metric, int(now) - 3 * DAY_S, some)
+            for site_id in ids:
+                power_at, power_w, interval = powers.get(site_id, (None, None, 0))
                 found[site_id] = Newest(power_at, power_w, interval, days.get(site_id, {}))
         return found
 
     def _quarter(self, rows: list[SiteOut], quarter: int) -> dict[int, float]:
         """The mean power of each site over a quarter-hour, W; a moment near it of one that gives moments only."""
-        marks = ",".join(str(row.id) for row in rows)
-        metrics = sorted({row.power_metric for row in rows})
-        found = self._store.database.rows(
-            "SELECT site_id, avg(value) FROM series JOIN sample ON series_id = series.id WHERE device_id = 0 AND "
-            f"site_id IN ({marks}) AND metric IN ({','.join('?' * len(metrics))}) AND "
-            "interval_s BETWEEN 1 AND ? AND timestamp >= ? AND timestamp < ? GROUP BY site_id",
-            (*metrics, QUARTER_S, quarter, quarter + QUARTER_S),
-        )
+        found = self._store.recent.means(
+            [row.id for row in rows], sorted({row.power_metric for row in rows}), Span(quarter, quarter + QUARTER_S),
+            QUARTER_S, moments=False,
+        )  # fmt: skip
         near = range(quarter - QUARTER_S, quarter + QUARTER_S)
         moments = {r.id: r.power_w for r in rows if r.power_interval_s == 0 and r.measured_at in near}
-        return dict(found) | {site_id: watts for site_id, watts in moments.items() if watts is not None}
+        means = {site_id: steps[0] for site_id, steps in found.items()}
+        return means | {site_id: watts for site_id, watts in moments.items() if watts is not None}
 
 
 def urgency(row: SiteOut) -> tuple[int, float, float, str]:

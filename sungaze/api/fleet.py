@@ -18,6 +18,7 @@ from sungaze.api.shapes import (
     SparklineOut,
 )
 from sungaze.jobs.connect import BadRequest
+from sungaze.model import Span
 from sungaze.store.memory import LOOKED
 from sungaze.vendors import connectors
 
@@ -54,17 +55,8 @@ def get_sparklines(
     end = (int(parts.context.now()) // SPARK_STEP_S + 1) * SPARK_STEP_S
     start = end - SPARK_STEPS * SPARK_STEP_S
     metrics = sorted({connector.vendor.power_metric for connector in connectors().values()})
-    found: dict[int, list[float | None]] = {site_id: [None] * SPARK_STEPS for site_id in wanted}
-    if wanted:
-        rows = parts.context.store.database.rows(
-            "SELECT site_id, (timestamp - ?) / ? AS step, avg(value) FROM series JOIN site ON site.id = site_id "
-            f"JOIN sample ON series_id = series.id WHERE device_id = 0 AND site_id IN ({','.join(map(str, wanted))}) "
-            f"AND metric IN ({','.join('?' * len(metrics))}) AND interval_s <= ? AND timestamp >= ? AND timestamp < ? "
-            "GROUP BY site_id, step",
-            (start, SPARK_STEP_S, *metrics, SPARK_STEP_S, start, end),
-        )
-        for site_id, step, value in rows:
-            found[site_id][step] = value
+    means = parts.context.store.recent.means(wanted, metrics, Span(start, end), SPARK_STEP_S, moments=True)
+    found = {one: [means.get(one, {}).get(step) for step in range(SPARK_STEPS)] for one in dict.fromkeys(wanted)}
     return SparklineList(start, SPARK_STEP_S, [SparklineOut(site_id, values) for site_id, values in found.items()])
 
 

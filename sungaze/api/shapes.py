@@ -1077,12 +1077,15 @@ class FleetOut(msgspec.Struct):
 
 
 class ArchivedOut(msgspec.Struct):
-    """What is kept of a site that no account reaches; `first` and `last` are null where there are no values."""
+    """What is kept of a site that no account reaches; `first` and `last` are null where there are no values.
+
+    `archived_at` is null where none ever did: the site came from a file.
+    """
 
     id: int
     name: str
     vendor: str
-    archived_at: int
+    archived_at: int | None
     samples: int
     first: int | None
     last: int | None

@@ -18,8 +18,6 @@ from sungaze.vendors import connector, connectors
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 3_600.0
-_PAGES: Final = 4_096
-"""Pages given back to the disk at once, 16 MB: what is left over goes with the next round."""
 NIGHT: Final = range(1, 5)
 """The hours, by this computer's clock, in which nobody is kept waiting by the folding."""
 LONGEST_S: Final = 2 * DAY_S
@@ -38,7 +36,7 @@ def tidy(context: Context, stopped: Callable[[], bool] = lambda: False) -> None:
     gone = context.store.raw.prune(now, context.raw_bytes)
     if gone:
         log.info("%d raw answers were let go", gone)
-        context.store.database.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+        context.store.give_back()
 
 
 def is_seal_due(context: Context) -> bool:

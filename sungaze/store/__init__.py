@@ -16,6 +16,7 @@ from sungaze.store.memory import Memory
 from sungaze.store.messages import Messages
 from sungaze.store.places import Places
 from sungaze.store.raw import RawAnswers
+from sungaze.store.recent import Recent
 from sungaze.store.seal import Damage, Sealed
 from sungaze.store.timeseries import TimeSeries
 from sungaze.store.work import Work
@@ -31,6 +32,7 @@ class Store:
         """Open or make the file, migrated to the newest schema. Raises StoreError and its children."""
         self.database = Database(path, progress)
         self.timeseries = TimeSeries(self.database)
+        self.recent = Recent(self.database)
         self.fleet = Fleet(self.database, self.timeseries)
         self.days = Days(self.database, self.timeseries, self.fleet)
         self.ledger = Ledger(self.database)
@@ -63,9 +65,13 @@ class Store:
         done = self.timeseries.archive.fold(now, late_days=late_days, everything=everything, step=step)
         before, free = -1, self.database.scalar("PRAGMA freelist_count") if done.samples else 0
         while 0 < free != before and step(done):
-            self.database.rows(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+            self.give_back()
             before, free = free, self.database.scalar("PRAGMA freelist_count")
         return done
+
+    def give_back(self) -> None:
+        """Give some of the pages that nothing stands in back to the disk."""
+        self.database.rows(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
 
     def check_blocks(self) -> list[Damage]:
         """The blocks that are not what was written, each decoded whole."""

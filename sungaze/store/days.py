@@ -19,7 +19,7 @@ from sungaze import clock
 from sungaze.model import DAY_S, METRICS, SITE_DEVICE_ID, Kind, Role, Span
 from sungaze.store.database import Database
 from sungaze.store.fleet import Fleet, SiteRow
-from sungaze.store.timeseries import SeriesKey, TimeSeries
+from sungaze.store.timeseries import SeriesKey, TimeSeries, covers
 
 AT_ONCE: Final = 31
 """Days in one transaction, so that nobody waits long for a turn to write."""
@@ -41,10 +41,10 @@ class Curve(msgspec.Struct, frozen=True):
 class SiteDay(msgspec.Struct, frozen=True):
     """What a site gave on a local day that is over; None is not known, never zero.
 
-    `energy_wh` is the vendor's own figure of the day (`energy_interval_s` 86400), else the sum of the finest interval
-    that covers the whole day. `peak_w` is the highest power, `first_at` and `last_at` the instants at which the first
-    producing interval began and the last one ended. `completeness` is the share of the samples that were due which are
-    there, 0 to 1; None where none was due (polar night, a vendor without a curve).
+    `energy_wh` is the sum of the finest interval that covers the whole day, which is the vendor's own figure of the day
+    (`energy_interval_s` 86400) where no shorter one does. `peak_w` is the highest power, `first_at` and `last_at` the
+    instants at which the first producing interval began and the last one ended. `completeness` is the share of the
+    samples that were due which are there, 0 to 1; None where none was due (polar night, a vendor without a curve).
     """
 
     site_id: int
@@ -258,11 +258,8 @@ def _figures(
 
 
 def _covering(energy: Mapping[int, Rows], span: Span) -> int | None:
-    """The interval whose energies are the whole day's: the vendor's own day, else the finest that covers it."""
-    if DAY_S in energy:
-        return DAY_S
-    whole = [length for length, rows in energy.items() if length and len(rows) * length >= span.end - span.start]
-    return min(whole, default=None)
+    """The finest interval whose energies are the whole day's; the vendor's own figure of the day is the longest."""
+    return min((length for length, rows in energy.items() if covers(len(rows), length, span)), default=None)
 
 
 def _completeness(site: SiteRow, curve: Curve, span: Span, power: Mapping[int, Rows]) -> float | None:

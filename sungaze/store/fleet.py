@@ -485,6 +485,13 @@ class Fleet:
             found.setdefault(site_id, []).append(account_id)
         return found
 
+    def sites_of_files(self) -> set[int]:
+        """The sites that no account ever saw: they came from files."""
+        return {
+            site_id
+            for (site_id,) in self._db.rows("SELECT id FROM site WHERE id NOT IN (SELECT site_id FROM account_site)")
+        }
+
     # -- devices -----------------------------------------------------------------------------------------------------
 
     def apply_devices(

@@ -656,7 +656,7 @@ class TimeSeries:
             if not span.start <= day.start < span.end:
                 continue
             inside = {s: _between(by_length[s], day) for s in lengths}
-            whole_ones = [s for s in lengths if _covers(len(inside[s]), s, day)]
+            whole_ones = [s for s in lengths if covers(len(inside[s]), s, day)]
             partial = [s for s in lengths if inside[s]] if kind is not Kind.SUM else []
             length = next(iter(whole_ones or partial), None)
             if length is not None:
@@ -929,7 +929,8 @@ def _between(rows: Sequence[tuple[int, float]], span: Span) -> Sequence[tuple[in
     return rows[bisect_left(rows, (span.start, -math.inf)) : bisect_left(rows, (span.end, -math.inf))]
 
 
-def _covers(count: int, length: int, day: Span) -> bool:
+def covers(count: int, length: int, day: Span) -> bool:
+    """Whether so many samples of an interval length, in seconds, are the whole of a local day; moments never are."""
     return count > 0 if length == DAY_S else count * length >= day.end - day.start if length > 0 else False
 
 

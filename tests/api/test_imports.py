@@ -54,6 +54,17 @@ def run(client: httpx.Client, id: str, **wanted: Any) -> dict[str, Any]:
     return dict(found)
 
 
+def test_a_site_that_came_from_a_file_can_be_deleted_again(client: httpx.Client, runtime: Runtime) -> None:
+    run(client, send(client, CANONICAL)["id"])
+    (site,) = client.get("/api/sites").json()["items"]
+    (kept,) = client.get("/api/archive").json()["items"]
+    assert (kept["id"], kept["samples"], kept["archived_at"]) == (site["id"], 1, None)
+    gone = client.request("DELETE", f"/api/archive/{site['id']}", json={"name": site["name"]})
+    assert gone.json()["samples"] == 1
+    assert client.get("/api/sites").json()["total"] == client.get("/api/places").json()["total"] == 0
+    assert runtime.context.store.database.scalar("SELECT count(*) FROM device") == 0
+
+
 def files(tmp_path: Path) -> list[Path]:
     folder = tmp_path / "d" / "imports"
     return list(folder.iterdir()) if folder.is_dir() else []

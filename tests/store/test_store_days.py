@@ -74,13 +74,11 @@ def reference(samples: Samples, site: SiteRow, now: float) -> dict[str, SiteDay]
         if end > now or not (curve or energies):
             continue
         energy = interval = None
-        if DAY_S in energies:
-            interval, energy = DAY_S, energies[DAY_S][max(energies[DAY_S])]
-        else:
-            for step in sorted(energies):
-                if step and len(energies[step]) * step >= end - start:
-                    interval, energy = step, sum(energies[step].values())
-                    break
+        for step in sorted(energies, reverse=True):
+            if step == DAY_S:
+                interval, energy = DAY_S, energies[DAY_S][max(energies[DAY_S])]
+            elif step and len(energies[step]) * step >= end - start:
+                interval, energy = step, sum(energies[step].values())
         lit = [(at, at + step) for step, values in curve.items() for at, value in values.items() if value > 0]
         found[day.isoformat()] = SiteDay(
             site_id=site.id, day=day, energy_wh=energy, energy_interval_s=interval,
@@ -202,13 +200,19 @@ def test_a_day_of_daylight_saving_is_summed_whole_in_its_own_length(
     assert (row.energy_wh, row.energy_interval_s) == (10.0 * hours, 3600)
 
 
-def test_the_vendors_own_figure_stands_and_is_never_added_to_the_sum(store: Store, site: SiteRow) -> None:
+@pytest.mark.parametrize(("hours", "energy", "interval"), [(24, 240.0, 3600), (23, 250.0, DAY_S)])
+def test_the_finest_that_covers_the_day_stands_as_it_does_when_days_are_read(
+    store: Store, site: SiteRow, hours: int, energy: float, interval: int
+) -> None:
     start = midnight("2026-05-20")
-    write(store, site, *(Reading("", "energy_wh", 3600, start + k * 3600, 10.0) for k in range(24)))
+    write(store, site, *(Reading("", "energy_wh", 3600, start + k * 3600, 10.0) for k in range(hours)))
     write(store, site, Reading("", "energy_wh", DAY_S, start, 250.0))
     settle(store, site)
     row = rows(store, site)["2026-05-20"]
-    assert (row.energy_wh, row.energy_interval_s) == (250.0, DAY_S)
+    assert (row.energy_wh, row.energy_interval_s) == (energy, interval)
+    day = Span(start, start + DAY_S)
+    read = store.timeseries.read(site.id, 0, "energy_wh", day, resolution="1d", timezone=site.timezone)
+    assert read.rows == [(float(start), energy)]
 
 
 def test_a_part_of_a_day_is_no_energy_and_a_day_without_samples_no_row(store: Store, site: SiteRow) -> None:

@@ -79,6 +79,7 @@ def seen(store: Store, site_id: int, spans: Sequence[Span]) -> dict[str, Any]:
     series = store.timeseries
     found: dict[str, Any] = {"kept": series.kept(site_id), "catalogue": series.catalogue(site_id)}
     found["newest"] = series.newest_of_devices(site_id, METRICS)
+    found["recent"] = [(store.recent.newest(metric), store.recent.days(metric, 0, [site_id])) for metric in METRICS]
     found["counted"] = [series.count(site_id=site_id, span=span) for span in spans]
     for device in range(4):
         for metric in METRICS:

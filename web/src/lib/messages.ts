@@ -1062,7 +1062,7 @@ export const messages = {
     backfillStopped: 'No more history is bought. What came is kept; you can buy the rest later.',
     archive: {
       title: 'Kept history',
-      lead: 'No account reaches these sites any more. Their history stays until you delete it here.',
+      lead: 'No account reaches these sites. Their history stays until you delete it here.',
       samples: (n: string): string => `${n} values`,
       span: (from: string, to: string): string => `${from} to ${to}`,
       open: 'Look at it',
