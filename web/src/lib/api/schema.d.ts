@@ -1171,7 +1171,7 @@ export interface components {
         };
         /** ArchivedOut */
         ArchivedOut: {
-            archived_at: number;
+            archived_at: number | null;
             first: number | null;
             id: number;
             last: number | null;
