@@ -109,7 +109,6 @@ class Sungaze:
             self.store.database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             self.sealed.append(seal(self.path))
         database = self.store.database
-        database.execute("PRAGMA incremental_vacuum").fetchall()
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def size(self) -> int:

@@ -71,7 +71,7 @@ class Store:
 
     def give_back(self) -> None:
         """Give some of the pages that nothing stands in back to the disk."""
-        self.database.rows(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+        self.database.give_back(VACUUM_PAGES)
 
     def check_blocks(self) -> list[Damage]:
         """The blocks that are not what was written, each decoded whole."""

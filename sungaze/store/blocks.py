@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from pcodec import ChunkConfig, DeltaSpec, ModeSpec, PagingSpec, standalone, wra
 from sungaze.clock import EARLIEST
 from sungaze.errors import DamagedBlock
 from sungaze.model import Span
-from sungaze.store.seal import PACKED
+from sungaze.store.seal import EVER, PACKED
 
 _MAGIC: Final = b"SB\x01"
 _DECIMALS: Final = 6
@@ -58,10 +58,19 @@ class Series:
         """The same as (timestamp, value)."""
         return list(zip(self.timestamps.tolist(), self.values.tolist(), strict=True))
 
-    def within(self, span: Span) -> Series:
-        """Those whose interval starts in the span."""
-        first, last = np.searchsorted(self.timestamps, [span.start, span.end])
-        return Series(self.timestamps[first:last], self.values[first:last])
+    def on_grid(self, start: int, step: int) -> tuple[int, list[float | None]]:
+        """At which step of a grid it begins, and its values from there on, step by step; None where it has none."""
+        slots = (self.timestamps - start) // step
+        first = int(slots[0])
+        slots -= first
+        if bool((slots == np.arange(slots.size)).all()):
+            return first, self.values.tolist()
+        line = np.full(int(slots[-1]) + 1, np.nan)
+        line[slots] = self.values
+        laid: list[float | None] = line.tolist()
+        for slot in np.flatnonzero(np.isnan(line)).tolist():
+            laid[slot] = None
+        return first, laid
 
     def beside(self, instant: int, *, after: bool) -> tuple[int, float] | None:
         """The nearest one before an instant, or after it."""
@@ -96,6 +105,16 @@ def merged(old: Series, new: Series) -> Series:
     return Series(timestamps[order], np.concatenate([old.values[stay], new.values])[order])
 
 
+def joined(pieces: Sequence[Series], rows: Sequence[tuple[int, float]]) -> Series:
+    """Pieces that follow one another and rows, oldest first, in one; there is at least one of either; a row wins."""
+    if not pieces:
+        return of_rows(rows)
+    whole = pieces[0]
+    if len(pieces) > 1:
+        whole = Series(np.concatenate([p.timestamps for p in pieces]), np.concatenate([p.values for p in pieces]))
+    return merged(whole, of_rows(rows)) if rows else whole
+
+
 @dataclass
 class _Column:
     """A series on its way into a block."""
@@ -107,6 +126,18 @@ class _Column:
     whole: Whole
     slope: float = 0.0
     rest: Whole | None = None
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the rests of a block share: the places of the reference by bands, which rest is whose, the bands' lengths
+    and their tables.
+    """
+
+    order: npt.NDArray[np.intp]
+    place: npt.NDArray[np.intp]
+    counts: list[int]
+    chunks: list[wrapped.ChunkDecompressor | None]
 
 
 @dataclass
@@ -137,49 +168,75 @@ class Block:
         self._reference: Whole | None = None
         if head["reference"]:
             self._reference = _heights(_decoded(self.data[times_end:end], np.int64), int(head["grain"]))
-        self._parts: list[npt.NDArray[np.intp]] | None = None
-        self._chunks: list[wrapped.ChunkDecompressor | None] = []
+        self._shared: _Shared | None = None
         self._at = [end, *(end + np.cumsum(columns["size"], dtype=np.int64)).tolist()]
 
-    def read(self, wanted: Collection[int] | None = None) -> dict[int, Series]:
-        """The samples by series id, of all series or of those that are wanted. Raises DamagedBlock."""
-        places = range(len(self.series)) if wanted is None else [k for k, s in enumerate(self.series) if s in wanted]
-        return {self.series[k]: self._one(k) for k in places}
+    def read(
+        self,
+        wanted: Collection[int] | None = None,
+        span: Span = EVER,
+        *,
+        damaged: Callable[[DamagedBlock], None] | None = None,
+    ) -> dict[int, Series]:
+        """The samples by series id, of all series or of those that are wanted, whose interval starts in the span.
 
-    def _one(self, k: int) -> Series:
+        A series that is damaged is left out and told to `damaged`; without that, DamagedBlock is raised.
+        """
+        first, last = (0, self._times.size) if span is EVER else np.searchsorted(self._times, [span.start, span.end])
+        stretch = slice(int(first), int(last))
+        found = {}
+        for k, series_id in enumerate(self.series):
+            if wanted is None or series_id in wanted:
+                try:
+                    found[series_id] = self._one(k, stretch)
+                except DamagedBlock as damage:
+                    if damaged is None:
+                        raise
+                    damaged(damage)
+        return found
+
+    def _one(self, k: int, stretch: slice) -> Series:
         series_id, way, decimals, absent, slope, size, checksum = self._columns[k]
         data = self.data[self._at[k] : self._at[k + 1]]
         if len(data) != size or zlib.crc32(data) != checksum:
             raise DamagedBlock(f"series {series_id} does not carry its checksum")
-        times, present = self._times, None
+        times, present = self._times[stretch], None
         if absent:
             bits = np.frombuffer(zlib.decompress(data[:absent]), np.uint8)
-            present = np.unpackbits(bits, count=times.size).astype(bool)
-            times = times[present]
+            present = np.unpackbits(bits, count=self._times.size).view(bool)
+            times = times[present[stretch]]
+        if way == _SHARED:
+            whole = self._from_rest(data[absent:], slope, present, stretch)
+            return Series(times, whole / 10.0**decimals)
+        begin = stretch.start if present is None else int(np.count_nonzero(present[: stretch.start]))
+        own = slice(begin, begin + times.size)
         if way == _FLOAT:
-            return Series(times, _decoded(data[absent:], np.float64))
-        whole = _decoded(data[absent:], np.int64) if way == _WHOLE else self._from_rest(data[absent:], slope, present)
-        return Series(times, whole / 10.0**decimals)
+            return Series(times, _decoded(data[absent:], np.float64)[own])
+        return Series(times, _decoded(data[absent:], np.int64)[own] / 10.0**decimals)
 
-    def _from_rest(self, data: bytes, slope: float, present: npt.NDArray[np.bool_] | None) -> Whole:
+    def _from_rest(self, data: bytes, slope: float, present: npt.NDArray[np.bool_] | None, stretch: slice) -> Whole:
         assert self._reference is not None
-        parts, chunks = self._shared()
+        shared = self._read_shared()
+        sizes = np.frombuffer(data, "<u4", len(shared.chunks)).tolist()
+        counts, place = shared.counts, shared.place[stretch]
+        reference = self._reference[stretch]
         if present is not None:
-            parts = [part[present[part]] for part in parts]
-        sizes = np.frombuffer(data, "<u4", len(parts)).tolist()
-        rest = np.empty(sum(part.size for part in parts), np.int32)
-        at, begin = 4 * len(parts), 0
-        for part, size, chunk in zip(parts, sizes, chunks, strict=True):
-            if part.size:
+            kept = present[shared.order]
+            ends = np.cumsum(shared.counts).tolist()
+            counts = [int(np.count_nonzero(kept[a - n : a])) for a, n in zip(ends, counts, strict=True)]
+            place = (np.cumsum(kept) - 1)[place[present[stretch]]]
+            reference = reference[present[stretch]]
+        rest = np.empty(sum(counts), np.int32)
+        at, begin = 4 * len(counts), 0
+        for count, size, chunk in zip(counts, sizes, shared.chunks, strict=True):
+            if count:
                 assert chunk is not None
-                chunk.read_page_into(data[at : at + size], part.size, rest[begin : begin + part.size])
-            at, begin = at + size, begin + part.size
-        whole = _scaled(self._reference, slope)
-        whole[np.concatenate(parts)] += rest
-        return whole if present is None else whole[present]
+                chunk.read_page_into(data[at : at + size], count, rest[begin : begin + count])
+            at, begin = at + size, begin + count
+        return _scaled(reference, slope) + rest[place]
 
-    def _shared(self) -> tuple[list[npt.NDArray[np.intp]], list[wrapped.ChunkDecompressor | None]]:
-        if self._parts is None:
+    def _read_shared(self) -> _Shared:
+        if self._shared is None:
             assert self._reference is not None
             data = self.data[self._at[-1] :]
             size = len(data) - 4
@@ -189,12 +246,17 @@ class Block:
             at = lengths.nbytes
             codec, _ = wrapped.FileDecompressor.new(data[at : at + int(lengths[0])])
             at += int(lengths[0])
+            chunks: list[wrapped.ChunkDecompressor | None] = []
             for length in lengths[1:]:
                 table = data[at : at + int(length)]
-                self._chunks.append(codec.chunk_decompressor(table, "i32")[0] if table else None)
+                chunks.append(codec.chunk_decompressor(table, "i32")[0] if table else None)
                 at += int(length)
-            self._parts = _bands_of(self._reference, self._bands)
-        return self._parts, self._chunks
+            parts = _bands_of(self._reference, self._bands)
+            order = np.concatenate(parts)
+            place = np.empty(order.size, np.intp)
+            place[order] = np.arange(order.size)
+            self._shared = _Shared(order, place, [part.size for part in parts], chunks)
+        return self._shared
 
 
 def write(series: Mapping[int, Series]) -> bytes:
@@ -262,7 +324,10 @@ def _union(several: Sequence[Times]) -> Times:
 
 
 def _column(series_id: int, one: Series, times: Times) -> _Column:
-    present = np.ones(times.size, bool) if one.timestamps.size == times.size else np.isin(times, one.timestamps)
+    present = np.ones(times.size, bool)
+    if one.timestamps.size < times.size:
+        present[:] = False
+        present[np.searchsorted(times, one.timestamps)] = True
     decimals, whole = _made_whole(one.values)
     return _Column(series_id, present, one.values, decimals, whole)
 

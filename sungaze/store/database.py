@@ -99,6 +99,14 @@ class Database:
         finally:
             connection.execute("COMMIT")
 
+    def give_back(self, pages: int) -> None:
+        """Give at most so many pages that nothing stands in back to the disk. Not for inside a transaction."""
+        connection = self.peewee.connection()
+        assert not connection.in_transaction
+        with _translated():
+            # A statement without columns is stepped once by a cursor, and this one gives a page back with each step.
+            connection.executescript(f"PRAGMA incremental_vacuum({pages})")
+
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """The cursor of one statement."""
         cursor: sqlite3.Cursor = self.peewee.execute_sql(sql, parameters)

@@ -103,10 +103,9 @@ class Archive:
                 "SELECT id, data FROM block WHERE id BETWEEN ? AND ? AND last >= ? AND first < ? ORDER BY id",
                 (*_ids_of(part), span.start, span.end),
             ):
-                for series_id, one in _readable(block_id, data, wanted).items():
-                    inside = one.within(span)
-                    if inside.timestamps.size:
-                        pieces.setdefault(series_id, []).append(inside)
+                for series_id, one in _readable(block_id, data, wanted, span).items():
+                    if one.timestamps.size:
+                        pieces.setdefault(series_id, []).append(one)
         return pieces
 
     def lists(self, series: Iterable[int], span: Span) -> dict[int, list[tuple[int, float]]]:
@@ -165,8 +164,7 @@ class Archive:
                     total += samples
                     continue
                 data = self._db.scalar("SELECT data FROM block WHERE id = ?", (block_id,))
-                block = _readable(block_id, data, None)
-                total += sum(one.within(span).timestamps.size for one in block.values())
+                total += sum(one.timestamps.size for one in _readable(block_id, data, None, span).values())
         return total
 
     def damages(self) -> list[Damage]:
@@ -435,20 +433,13 @@ def _block(data: bytes) -> Block:
     return Block(data)
 
 
-def _readable(block_id: int, data: bytes, wanted: Collection[int] | None) -> dict[int, Series]:
+def _readable(block_id: int, data: bytes, wanted: Collection[int] | None, span: Span = EVER) -> dict[int, Series]:
     """What can be read of a block, of some series or of all; what is damaged is logged."""
-    found: dict[int, Series] = {}
     try:
-        block = _block(data)
+        return _block(data).read(wanted, span, damaged=lambda damage: _log_damage(block_id, damage))
     except DamagedBlock as damage:
         _log_damage(block_id, damage)
-        return found
-    for series_id in set(block.series).intersection(block.series if wanted is None else wanted):
-        try:
-            found |= block.read({series_id})
-        except DamagedBlock as damage:
-            _log_damage(block_id, damage)
-    return found
+        return {}
 
 
 def _log_damage(block_id: int, damage: DamagedBlock) -> None:

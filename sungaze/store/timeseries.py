@@ -9,7 +9,7 @@ import datetime as dt
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -18,6 +18,9 @@ from sungaze.clock import EARLIEST, LATEST
 from sungaze.model import DAY_S, METRICS, SITE_DEVICE_ID, Kind, Reading, Span
 from sungaze.store.database import Database
 from sungaze.store.seal import EVER, Archive, month_of, month_span
+
+if TYPE_CHECKING:
+    from sungaze.store.blocks import Series
 
 IMPOSSIBLE: Final = 1e12
 """Beyond a terawatt or a terawatt-hour of lifetime no single site can be."""
@@ -169,6 +172,8 @@ class TimeSeries:
                     where = (site_id, vendor_device_id, metric, interval_s)
                     rows, fallen = self._hold_fallen(series_id, where, dict(rows), now)
                     refused += [Refusal(Reading(vendor_device_id, metric, interval_s, t, v), FELL) for t, v in fallen]
+                    if not rows:
+                        continue
                 put = _UPSERT
                 if older:
                     day_so_far = interval_s == DAY_S and METRICS[metric].kind is Kind.SUM
@@ -524,8 +529,10 @@ class TimeSeries:
             sealed = self.archive.lists([series_id], span).get(series_id, [])
         return _joined(sealed, rows)
 
-    def _several(self, series: Sequence[int], span: Span) -> dict[int, list[tuple[int, float]]]:
+    def _several(self, series: Sequence[int], span: Span) -> dict[int, Series]:
         """The samples of several series in a span, oldest first; a series without any is left out."""
+        from sungaze.store.blocks import joined
+
         rows: dict[int, list[tuple[int, float]]] = {}
         with self._db.snapshot():
             for start in range(0, len(series), 500):
@@ -536,8 +543,8 @@ class TimeSeries:
                     (span.start, span.end),
                 ):
                     rows.setdefault(series_id, []).append((t, v))
-            sealed = self.archive.lists(series, span)
-        return {one: _joined(sealed.get(one, []), rows.get(one, [])) for one in {**sealed, **rows}}
+            sealed = self.archive.read(series, span)
+        return {one: joined(sealed.get(one, []), rows.get(one, [])) for one in {**sealed, **rows}}
 
     def pieces(self, key: SeriesKey, span: Span, most: int = 5_000) -> Iterator[list[tuple[int, float]]]:
         """The samples of one series, oldest first, in pieces; none holds more than a month, or about `most` of rows.
@@ -721,11 +728,15 @@ class TimeSeries:
         for length in reversed([s for s in lengths if s == finest or (kind is Kind.MEAN and finest < s < DAY_S)]):
             whole = step // length if 0 < length < step and kind is Kind.SUM else 1
             if sealed and length == step:  # nearly always, and three times as quick as what follows
-                for (interval_s, device_id), rows in sealed.items():
+                for (interval_s, device_id), series in sealed.items():
                     if interval_s == length:
-                        laid = values.setdefault(device_id, [None] * size)
-                        for t, one in rows:
-                            laid[(t - day.start) // step] = one
+                        at, laid = series.on_grid(day.start, step)
+                        coarse = values.get(device_id)
+                        if coarse is None:
+                            values[device_id] = [None] * at + laid + [None] * (size - at - len(laid))
+                            continue
+                        for slot, one in enumerate(laid, at):
+                            coarse[slot] = coarse[slot] if one is None else one
                 continue
             found: Iterable[tuple[int, int, float]]
             if sealed:
@@ -751,9 +762,8 @@ class TimeSeries:
                     row[slot] = one
                 else:
                     row[slot : min(size, slot + covered)] = [one] * (min(size, slot + covered) - slot)
-        every = list(values.values())
-        first = next((slot for slot in range(size) if any(row[slot] is not None for row in every)), size)
-        last = next((slot for slot in range(size, first, -1) if any(row[slot - 1] is not None for row in every)), first)
+        first = min((_leading(row) for row in values.values()), default=size)
+        last = max((size - _leading(row[::-1]) for row in values.values()), default=size)
         return DeviceDay(
             step,
             [day.start + step * slot for slot in range(first, last)],
@@ -762,7 +772,7 @@ class TimeSeries:
 
     def _sealed_days(
         self, site_id: int, wanted: Collection[int], metric: str, day: Span
-    ) -> dict[tuple[int, int], list[tuple[int, float]]]:
+    ) -> dict[tuple[int, int], Series]:
         """A metric's samples by interval length and device where any of them are sealed; else nothing."""
         series = {
             series_id: (interval_s, device_id)
@@ -800,9 +810,9 @@ class TimeSeries:
         found: dict[int, float] = {}
         devices = {d for (d,) in self._db.rows("SELECT DISTINCT device_id FROM series WHERE site_id = ?", (site_id,))}
         sealed = self._sealed_days(site_id, devices, metric, day)
-        for (length, device), rows in sorted(sealed.items(), key=lambda one: (one[0][0] != DAY_S, one[0])):
+        for (length, device), one in sorted(sealed.items(), key=lambda one: (one[0][0] != DAY_S, one[0])):
             if length > 0:
-                found.setdefault(device, sum(v for _, v in rows))
+                found.setdefault(device, sum(one.values.tolist()))
         if sealed:
             return found
         for device, total in self._db.rows(
@@ -849,6 +859,11 @@ class TimeSeries:
         return int(self._db.scalar("SELECT count(*) FROM quarantine WHERE site_id = ?", (site_id,)))
 
 
+def _leading(row: Sequence[float | None]) -> int:
+    """How many are missing before the first that is there."""
+    return next((slot for slot, one in enumerate(row) if one is not None), len(row))
+
+
 def _joined(sealed: list[tuple[int, float]], rows: list[tuple[int, float]]) -> list[tuple[int, float]]:
     """Both in one, oldest first, where a row wins."""
     if not sealed or not rows:
@@ -859,17 +874,17 @@ def _joined(sealed: list[tuple[int, float]], rows: list[tuple[int, float]]) -> l
 
 
 def _slotted(
-    days: Mapping[tuple[int, int], list[tuple[int, float]]], length: int, start: int, step: int, kind: Kind, whole: int
+    days: Mapping[tuple[int, int], Series], length: int, start: int, step: int, kind: Kind, whole: int
 ) -> Iterator[tuple[int, int, float]]:
     """What the devices of an interval length have in each step of a day: device, step, value."""
-    for (interval_s, device_id), rows in days.items():
+    for (interval_s, device_id), series in days.items():
         if interval_s != length:
             continue
         if length >= step:
-            yield from ((device_id, (t - start) // step, v) for t, v in rows)
+            yield from ((device_id, (t - start) // step, v) for t, v in series.rows())
             continue
         slots: dict[int, list[float]] = {}
-        for t, v in rows:
+        for t, v in series.rows():
             slots.setdefault((t - start) // step, []).append(v)
         for slot, values in slots.items():
             if len(values) >= whole:

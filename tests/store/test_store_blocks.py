@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sungaze.errors import DamagedBlock
+from sungaze.model import Span
 from sungaze.store.blocks import Block, Series, write
 
 START = 1_764_547_200
@@ -79,6 +80,44 @@ def test_series_with_holes_of_their_own_share_a_block() -> None:
         put[k] = Series(one.timestamps[there], one.values[there])
     put[100] = series([START - 300], [0.1 + 0.2])
     assert_same(Block(write(put)).read(), put)
+
+
+def cut(put: dict[int, Series], span: Span) -> dict[int, Series]:
+    inside = {k: (one.timestamps >= span.start) & (one.timestamps < span.end) for k, one in put.items()}
+    return {k: Series(one.timestamps[inside[k]], one.values[inside[k]]) for k, one in put.items()}
+
+
+@settings(max_examples=200, deadline=None)
+@given(months(), st.tuples(st.integers(-2, 41), st.integers(0, 41), st.sampled_from([1, 300, 450, 86_400])))
+def test_a_span_of_a_block_is_what_starts_in_it(put: dict[int, Series], where: tuple[int, int, int]) -> None:
+    first, length, step = where
+    span = Span(START + first * step, START + (first + length) * step)
+    assert_same(Block(write(put)).read(None, span), cut(put, span))
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_a_day_of_panels_is_read_out_of_their_month(holes: bool) -> None:
+    put = panels(20, 8_000)
+    if holes:
+        chance = np.random.default_rng(3)
+        for k, one in put.items():
+            there = chance.random(one.timestamps.size) > 0.1
+            put[k] = Series(one.timestamps[there], one.values[there])
+    block = Block(write(put))
+    assert block._bands == 4
+    for day in range(-1, 29):
+        span = Span(START + 86_400 * day, START + 86_400 * (day + 1))
+        assert_same(block.read(None, span), cut(put, span))
+
+
+@given(st.lists(st.integers(0, 4_000), min_size=1, max_size=60, unique=True).map(sorted), st.sampled_from([1, 7, 300]))
+def test_values_are_laid_on_a_grid_with_none_for_what_is_missing(stamps: list[int], step: int) -> None:
+    for offsets in (stamps, range(stamps[0], stamps[0] + step * 30, step)):
+        put = series([START + at for at in offsets], [k + 0.5 for k in range(len(offsets))])
+        wanted = {(t - START) // step: value for t, value in put.rows()}
+        first, laid = put.on_grid(START, step)
+        assert laid == [wanted.get(first + k) for k in range(len(laid))]
+        assert (first, first + len(laid) - 1) == (min(wanted), max(wanted))
 
 
 def test_what_a_sky_explains_takes_less_room_than_each_by_itself() -> None:

@@ -13,7 +13,7 @@ from store_kit import NOW, connect
 
 from sungaze import clock
 from sungaze.model import DAY_S, DeviceFacts, DeviceType, Reading, SiteFacts, Span
-from sungaze.store import Store
+from sungaze.store import VACUUM_PAGES, Store
 from sungaze.store.seal import month_of, month_span
 from sungaze.store.timeseries import Rating, SeriesKey
 
@@ -148,6 +148,32 @@ def test_months_are_those_of_utc() -> None:
     assert (clock.iso(span.start), clock.iso(span.end)) == ("2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z")
     assert month_of(span.end - 1) == month_of(span.start)
     assert month_of(month_span(month_of(NOW + 200 * DAY_S)).start) == month_of(NOW + 200 * DAY_S)
+
+
+def test_a_counter_that_fell_is_set_aside_whole_after_its_past_was_sealed(tmp_path: Path) -> None:
+    store, site_id = opened(tmp_path / "a.db")
+    try:
+        put(store, site_id, [Reading("m0", "energy_lifetime_wh", 0, START + k, 10.0 + k) for k in range(9)])
+        assert store.seal(NOW, everything=True).samples == 8
+        written = put(store, site_id, [Reading("m0", "energy_lifetime_wh", 0, START + 900, 1.0)])
+        assert (written.samples, len(written.refused)) == (0, 1)
+    finally:
+        store.close()
+
+
+def test_pages_are_given_back_to_the_disk_many_at_once(tmp_path: Path) -> None:
+    store, _ = opened(tmp_path / "a.db")
+    try:
+        with store.database.transaction():
+            store.database.execute("CREATE TABLE room (filled BLOB)")
+            store.database.executemany("INSERT INTO room VALUES (?)", ((bytes(9_000),) for _ in range(2_500)))
+            store.database.execute("DROP TABLE room")
+        free = store.database.scalar("PRAGMA freelist_count")
+        assert free > VACUUM_PAGES
+        store.give_back()
+        assert store.database.scalar("PRAGMA freelist_count") == free - VACUUM_PAGES
+    finally:
+        store.close()
 
 
 def test_a_changed_bit_costs_a_month_of_one_site_and_is_named(tmp_path: Path) -> None:
