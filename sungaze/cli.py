@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 import click
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from sungaze.reports.csv_import import Intake, Outcome
     from sungaze.runtime import Runtime
     from sungaze.store import Store
+    from sungaze.store.seal import Sealed
+
+Told = ParamSpec("Told")
 
 log = logging.getLogger("sungaze")
 
@@ -387,7 +390,7 @@ def import_(
         try:
             intake = Intake(store, time.time(), sites=facts, devices=parts, replace=replace)
             if canonical:
-                done = import_csv(file, intake, connectors(), _telling())
+                done = import_csv(file, intake, connectors(), _telling(_lines_read))
             else:
                 done = _import_portal(store, file, intake, yes, **of_portal)
         finally:
@@ -427,20 +430,24 @@ def _import_portal(
     if not yes and not (sys.stdin.isatty() and click.confirm("Import this?", err=True)):
         raise UserError("Nothing was imported; add --yes once the preview is right.")
     portal_import.remember(store, choice)
-    return portal_import.import_portal(file, intake, key, choice, table, tz, _telling())
+    return portal_import.import_portal(file, intake, key, choice, table, tz, _telling(_lines_read))
 
 
-def _telling() -> Callable[[int, float], None]:
+def _telling(say: Callable[Told, str]) -> Callable[Told, None]:
     """Tells of long work on standard error, every few seconds."""
     told = time.monotonic()
 
-    def tell(lines: int, share: float) -> None:
+    def tell(*facts: Told.args, **more: Told.kwargs) -> None:
         nonlocal told
         if time.monotonic() - told > TELL_S:
             told = time.monotonic()
-            click.echo(f"{lines:,} lines, {share:.0%} of the file", err=True)
+            click.echo(say(*facts, **more), err=True)
 
     return tell
+
+
+def _lines_read(lines: int, share: float) -> str:
+    return f"{lines:,} lines, {share:.0%} of the file"
 
 
 @main.command()
@@ -527,7 +534,13 @@ def seal(ctx: click.Context, everything: bool, data_dir: Path | None) -> None:
         try:
             before = settings.database.stat().st_size
             late_days = {vendor_id: found.vendor.late_days for vendor_id, found in connectors().items()}
-            done = store.seal(time.time(), late_days=late_days, everything=everything)
+            tell = _telling(lambda folded: f"{folded.samples:,} values folded")
+
+            def step(folded: Sealed) -> bool:
+                tell(folded)
+                return True
+
+            done = store.seal(time.time(), late_days=late_days, everything=everything, step=step)
             store.database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             store.close()

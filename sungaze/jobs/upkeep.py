@@ -36,7 +36,7 @@ def tidy(context: Context, stopped: Callable[[], bool] = lambda: False) -> None:
     gone = context.store.raw.prune(now, context.raw_bytes)
     if gone:
         log.info("%d raw answers were let go", gone)
-        context.store.give_back()
+        context.store.database.give_back()
 
 
 def is_seal_due(context: Context) -> bool:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
 
 from sungaze.store.alerts import Alerts
 from sungaze.store.care import Care
-from sungaze.store.database import Database, Progress
+from sungaze.store.database import PAGES_AT_ONCE, Database, Progress
 from sungaze.store.days import Days
 from sungaze.store.fleet import Fleet
 from sungaze.store.ledger import Ledger
@@ -20,9 +19,6 @@ from sungaze.store.recent import Recent
 from sungaze.store.seal import Damage, Sealed
 from sungaze.store.timeseries import TimeSeries
 from sungaze.store.work import Work
-
-VACUUM_PAGES: Final = 4_096
-"""Pages given back to the disk at once, 16 MB, so that nobody waits long for a turn to write."""
 
 
 class Store:
@@ -51,6 +47,7 @@ class Store:
         """
         samples = self.timeseries.forget(site_id)
         self.fleet.forget_site(site_id)
+        self.database.give_back()
         return samples
 
     def seal(
@@ -62,16 +59,17 @@ class Store:
         step: Callable[[Sealed], bool] = lambda _: True,
     ) -> Sealed:
         """Fold days that are past their vendor's late window into blocks and give their room back: `Archive.fold`."""
-        done = self.timeseries.archive.fold(now, late_days=late_days, everything=everything, step=step)
-        before, free = -1, self.database.scalar("PRAGMA freelist_count") if done.samples else 0
-        while 0 < free != before and step(done):
-            self.give_back()
-            before, free = free, self.database.scalar("PRAGMA freelist_count")
-        return done
 
-    def give_back(self) -> None:
-        """Give some of the pages that nothing stands in back to the disk."""
-        self.database.give_back(VACUUM_PAGES)
+        def then(done: Sealed) -> bool:
+            # While there are few, which is quick.
+            self.database.give_back(over=PAGES_AT_ONCE)
+            return step(done)
+
+        done = self.timeseries.archive.fold(now, late_days=late_days, everything=everything, step=then)
+        before, free = -1, self.database.give_back() if done.samples else 0
+        while 0 < free != before and step(done):
+            before, free = free, self.database.give_back()
+        return done
 
     def check_blocks(self) -> list[Damage]:
         """The blocks that are not what was written, each decoded whole."""

@@ -91,10 +91,10 @@ def of_rows(rows: Iterable[tuple[int, float]]) -> Series:
     return Series(found["timestamp"].copy(), found["value"].copy())
 
 
-def of_packed(text: str) -> Series:
-    """A series of what the archive packed."""
+def of_packed(text: str, scale: float) -> Series:
+    """A series of what the archive packed, its values times a scale."""
     packed = np.array(_NUMBERS.decode(text), np.int64)
-    return Series(packed // PACKED + EARLIEST, (packed % PACKED).astype(np.float64))
+    return Series(packed // PACKED + EARLIEST, (packed % PACKED) / scale)
 
 
 def merged(old: Series, new: Series) -> Series:

@@ -17,6 +17,9 @@ from sungaze.store.migrations import LATEST, MIGRATIONS
 
 APPLICATION_ID: Final = 0x53_55_4E_47
 _HEADER: Final = b"SQLite format 3\x00"
+PAGES_AT_ONCE: Final = 4_096
+"""Pages given back to the disk in one turn to write, 8 MB of a new file."""
+FEW_FREE: Final = 4 * PAGES_AT_ONCE
 
 OperationalError = peewee.OperationalError
 IntegrityError = peewee.IntegrityError
@@ -99,13 +102,22 @@ class Database:
         finally:
             connection.execute("COMMIT")
 
-    def give_back(self, pages: int) -> None:
-        """Give at most so many pages that nothing stands in back to the disk. Not for inside a transaction."""
+    def give_back(self, *, over: int = 0) -> int:
+        """Give some of the pages that nothing stands in back to the disk, where there are more than `over`.
+
+        How many are left. At most PAGES_AT_ONCE, so that nobody waits long for a turn to write; fewer of very many,
+        because SQLite looks each of them up in the list of all. Not for inside a transaction.
+        """
         connection = self.peewee.connection()
         assert not connection.in_transaction
-        with _translated():
-            # A statement without columns is stepped once by a cursor, and this one gives a page back with each step.
-            connection.executescript(f"PRAGMA incremental_vacuum({pages})")
+        free = int(self.scalar("PRAGMA freelist_count"))
+        if free > over:
+            pages = max(1, PAGES_AT_ONCE * FEW_FREE // max(free, FEW_FREE))
+            with _translated():
+                # A cursor steps a statement without columns once, and with each step of it one page is given back.
+                connection.executescript(f"PRAGMA incremental_vacuum({pages})")
+            free = int(self.scalar("PRAGMA freelist_count"))
+        return free
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """The cursor of one statement."""

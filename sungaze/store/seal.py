@@ -41,10 +41,14 @@ MOST_SERIES: Final = 64
 """The series of a part: what bounds the memory and the time that one step of folding takes."""
 
 _SPAN: Final = "series_id = ?1 AND timestamp >= ?2 AND timestamp < ?3"
+_WHOLE: Final = "CAST(value * ?4 + 0.5 AS INTEGER)"
 _PACKED: Final = (
-    f"SELECT count(*), json_group_array((timestamp - {clock.EARLIEST}) * {PACKED} + CAST(value AS INTEGER)) "
-    f"FILTER (WHERE value = CAST(value AS INTEGER) AND value BETWEEN 0 AND {PACKED - 1}) FROM sample WHERE {_SPAN}"
+    f"SELECT count(*), json_group_array((timestamp - {clock.EARLIEST}) * {PACKED} + {_WHOLE}) "
+    f"FILTER (WHERE {_WHOLE} / ?4 = value AND {_WHOLE} BETWEEN 0 AND {PACKED - 1}) FROM sample WHERE {_SPAN}"
 )
+_TELLING: Final = 64
+"""Samples that show with how many decimals a series comes."""
+_SCALES: Final = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
 
 
 class Sealed(msgspec.Struct):
@@ -323,12 +327,16 @@ class Archive:
     def _rows(self, series_id: int, span: Span) -> Series:
         from sungaze.store.blocks import of_packed, of_rows
 
-        # Most values are small whole numbers, which SQLite writes into one text twice as fast as Python takes rows.
+        # Most values are small and have few decimals: SQLite writes such into one text, as whole numbers, twice as fast
+        # as Python takes rows, and while others work.
         where = (series_id, span.start, span.end)
-        count, packed = self._db.row(_PACKED, where) or (0, "[]")
-        series = of_packed(packed)
-        if series.timestamps.size == count:
-            return series
+        first = self._db.rows(f"SELECT value FROM sample WHERE {_SPAN} LIMIT {_TELLING}", where)
+        scale = next((s for s in _SCALES if all(int(v * s + 0.5) / s == v for (v,) in first)), None)
+        if scale is not None:
+            count, packed = self._db.row(_PACKED, (*where, scale)) or (0, "[]")
+            series = of_packed(packed, scale)
+            if series.timestamps.size == count:
+                return series
         return of_rows(self._db.execute(f"SELECT timestamp, value FROM sample WHERE {_SPAN}", where))
 
     def _put(self, part: int, month: int, rows: Mapping[int, Series]) -> int:

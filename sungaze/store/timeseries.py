@@ -16,7 +16,7 @@ import msgspec
 from sungaze import clock
 from sungaze.clock import EARLIEST, LATEST
 from sungaze.model import DAY_S, METRICS, SITE_DEVICE_ID, Kind, Reading, Span
-from sungaze.store.database import Database
+from sungaze.store.database import PAGES_AT_ONCE, Database
 from sungaze.store.seal import EVER, Archive, month_of, month_span
 
 if TYPE_CHECKING:
@@ -273,6 +273,7 @@ class TimeSeries:
                 self._db.execute("DELETE FROM counter_watch WHERE series_id = ?", (series_id,))
                 self._db.execute("DELETE FROM flip WHERE subject = 'series' AND subject_id = ?", (series_id,))
                 self._db.execute("DELETE FROM series WHERE id = ?", (series_id,))
+            self._db.give_back(over=PAGES_AT_ONCE)
         with self._db.transaction(durable=True):
             self._db.execute("DELETE FROM quarantine WHERE site_id = ?", (site_id,))
         return gone

@@ -30,7 +30,7 @@ store = Store(path)
 site = store.fleet.sites()[0]
 devices = store.fleet.device_ids(site.id)
 while True:
-    if chance.random() < 0.3:
+    if chance.random() < 0.5:
         before = now - chance.randrange(0, 80) * DAY_S
         print("s", flush=True)
         store.seal(before, everything=True)
@@ -111,4 +111,4 @@ def test_killed_again_and_again_while_it_writes_and_folds_it_loses_nothing(
         finally:
             store.close()
     assert blocks > 0
-    assert folding > KILLS // 10, "it was not killed while it folded"
+    assert folding > KILLS // 20, f"it was killed while it folded {folding} times only"

@@ -13,7 +13,8 @@ from store_kit import NOW, connect
 
 from sungaze import clock
 from sungaze.model import DAY_S, DeviceFacts, DeviceType, Reading, SiteFacts, Span
-from sungaze.store import VACUUM_PAGES, Store
+from sungaze.store import Store
+from sungaze.store.database import FEW_FREE, PAGES_AT_ONCE
 from sungaze.store.seal import month_of, month_span
 from sungaze.store.timeseries import Rating, SeriesKey
 
@@ -166,12 +167,15 @@ def test_pages_are_given_back_to_the_disk_many_at_once(tmp_path: Path) -> None:
     try:
         with store.database.transaction():
             store.database.execute("CREATE TABLE room (filled BLOB)")
-            store.database.executemany("INSERT INTO room VALUES (?)", ((bytes(9_000),) for _ in range(2_500)))
+            store.database.executemany("INSERT INTO room VALUES (?)", ((bytes(9_000),) for _ in range(4_500)))
             store.database.execute("DROP TABLE room")
         free = store.database.scalar("PRAGMA freelist_count")
-        assert free > VACUUM_PAGES
-        store.give_back()
-        assert store.database.scalar("PRAGMA freelist_count") == free - VACUUM_PAGES
+        assert FEW_FREE < free < 2 * FEW_FREE
+        assert store.database.give_back(over=free) == free
+        assert free - PAGES_AT_ONCE < store.database.give_back() < free - PAGES_AT_ONCE // 2
+        while store.database.give_back():
+            pass
+        assert store.database.scalar("PRAGMA page_count") < PAGES_AT_ONCE
     finally:
         store.close()
 
