@@ -201,7 +201,7 @@ class Board:
                 _row(
                     site, vendor, newest.get(site.id, Newest()), now,
                     state=account.state if account else "needs_reconnect",
-                    reason=account.state_reason if account else "disconnected: no account reaches this site",
+                    reason=account.state_reason if account else _unreached(site),
                     next_look=looks.get(site.id), fetched=fetched.get(site.id), alarms=alarms.get(site.id),
                     by_itself=by_itself, paused=account is not None and account.paused_at is not None,
                 )
@@ -265,6 +265,12 @@ class Board:
         moments = {r.id: r.power_w for r in rows if r.power_interval_s == 0 and r.measured_at in near}
         means = {site_id: steps[0] for site_id, steps in found.items()}
         return means | {site_id: watts for site_id, watts in moments.items() if watts is not None}
+
+
+def _unreached(site: SiteRow) -> str:
+    if site.archived_at is None and site.not_visible_since is None:
+        return "from a file: no account is connected that sees this site"
+    return "disconnected: no account reaches this site"
 
 
 def urgency(row: SiteOut) -> tuple[int, float, float, str]:

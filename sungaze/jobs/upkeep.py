@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -70,4 +71,6 @@ def settle_days(store: Store, now: float, stopped: Callable[[], bool] = lambda: 
         curve = Curve(vendor.power_metric, vendor.energy_metric, vendor.fine_s, vendor.bucket_s)
         while not stopped() and (days := store.days.settle(site.id, curve, now)):
             done += days
+            # After an import of years there are thousands, and the pages are not to wait for them.
+            time.sleep(_PAUSE_S)
     return done

@@ -107,8 +107,7 @@ class Days:
             reach = Span(mark[0], min(mark[1] + 1, running, clock.midnight(first + dt.timedelta(days=AT_ONCE), tz)))
             days = clock.local_days(reach, tz)
             found = self._computed(site, curve, days)
-            # Where the zone was changed, what was over in the old one may go on in the new one.
-            self._db.execute("DELETE FROM site_day WHERE site_id = ? AND day >= ?", (site_id, today.isoformat()))
+            self._take_back(site_id, today, tz)
             self._db.executemany(
                 "DELETE FROM site_day WHERE site_id = ? AND day = ?", [(site_id, d.isoformat()) for d, _ in days]
             )
@@ -125,12 +124,24 @@ class Days:
             )
             self._db.execute("DELETE FROM site_day_due WHERE site_id = ? AND first < ?", (site_id, done))
             if rest is not None:
-                self._db.execute(
-                    "INSERT INTO site_day_due (site_id, first, last) VALUES (?, ?, ?) "
-                    "ON CONFLICT (site_id, first) DO UPDATE SET last = max(last, excluded.last)",
-                    (site_id, done, rest),
-                )
+                self._mark(site_id, done, rest)
         return len(days)
+
+    def _take_back(self, site_id: int, today: dt.date, tz: dt.tzinfo) -> None:
+        """Nothing of today and after is over: what was in another zone, or before the clock was set back, will be."""
+        of_days = "FROM site_day WHERE site_id = ? AND day >= ?"
+        latest = self._db.scalar(f"SELECT max(day) {of_days}", (site_id, today.isoformat()))
+        if latest is not None:
+            end = clock.midnight(dt.date.fromisoformat(latest) + dt.timedelta(days=1), tz)
+            self._mark(site_id, clock.midnight(today, tz), end - 1)
+            self._db.execute(f"DELETE {of_days}", (site_id, today.isoformat()))
+
+    def _mark(self, site_id: int, first: int, last: int) -> None:
+        self._db.execute(
+            "INSERT INTO site_day_due (site_id, first, last) VALUES (?, ?, ?) "
+            "ON CONFLICT (site_id, first) DO UPDATE SET last = max(last, excluded.last)",
+            (site_id, first, last),
+        )
 
     def of_site(self, site_id: int, first: dt.date, last: dt.date) -> list[SiteDay]:
         """The days of a site that have figures, `last` among them, oldest first."""

@@ -236,6 +236,17 @@ def test_the_running_day_has_no_row_until_it_is_over(store: Store, site: SiteRow
     assert rows(store, site)["2026-06-01"].energy_wh == 4_000.0
 
 
+def test_a_clock_that_was_set_back_for_a_while_costs_no_day(store: Store, site: SiteRow) -> None:
+    write(store, site, *power(midnight("2026-05-20") + 40_000, 100.0), *power(midnight("2026-05-22") + 40_000, 200.0))
+    settle(store, site)
+    before = rows(store, site)
+    write(store, site, *power(midnight("2026-05-20") + 40_000, 100.5))
+    settle(store, site, midnight("2026-05-21") + 7_200)
+    write(store, site, *power(midnight("2026-05-20") + 40_000, 100.0))
+    settle(store, site)
+    assert rows(store, site) == before
+
+
 def test_polls_of_a_day_leave_one_mark_and_a_settled_day_is_not_settled_again(store: Store, site: SiteRow) -> None:
     today = midnight("2026-06-01")
     for quarter in range(-20, 40):

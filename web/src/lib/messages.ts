@@ -86,7 +86,7 @@ export const messages = {
     noProduction: 'Does not produce',
     pending: 'Not commissioned yet',
     inactive: 'Inactive',
-    account: 'Account broken',
+    account: 'No working account',
     notAsked: 'Not asked yet',
     vendorLate: 'Vendor late',
     siteSilent: 'Site silent',

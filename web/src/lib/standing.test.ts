@@ -17,7 +17,7 @@ describe('the state of a site', () => {
     expect(say({ freshness: 'asleep', reason_code: 'asleep' })).toEqual(['asleep', 'Asleep']);
     expect(say({ freshness: 'late', reason_code: 'not_asked' })).toEqual(['waiting', 'Not asked yet']);
     expect(say({ freshness: 'late', reason_code: 'vendor_late' })).toEqual(['waiting', 'Vendor late']);
-    expect(say({ freshness: 'stale', reason_code: 'account' })).toEqual(['waiting', 'Account broken']);
+    expect(say({ freshness: 'stale', reason_code: 'account' })).toEqual(['waiting', 'No working account']);
     expect(say({ freshness: 'never', reason_code: 'never' })).toEqual(['waiting', 'Nothing yet']);
   });
 
