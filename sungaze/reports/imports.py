@@ -84,10 +84,10 @@ class Imports:
         shutil.rmtree(folder, ignore_errors=True)
 
     def new_file(self) -> tuple[str, Path]:
-        """An id and where its file is to be written. Raises NotFound where too many lie there already."""
+        """An id and where its file is to be written. Raises UserError where too many lie there already."""
         with self._lock:
             if len(self._known) >= MOST:
-                raise NotFound(f"{MOST} files lie here already. Nothing was taken; delete some of them first.")
+                raise UserError(f"{MOST} files lie here already. Nothing was taken; delete some of them first.")
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         id = secrets.token_hex(8)
         return id, self._folder / id
@@ -134,11 +134,11 @@ class Imports:
         return portal_import.told(portal_import.look(path, choice, table, tz), choice.mapping, tz)
 
     def run(self, id: str, wanted: Wanted) -> Import:
-        """Have it imported. Raises NotFound where another one runs."""
+        """Have it imported. Raises NotFound, and UserError where another one runs."""
         found = self.get(id)
         with self._lock:
             if any(one.state == "running" for one in self._known.values()):
-                raise NotFound("An import is running. This one was not begun; wait for it, or stop it.")
+                raise UserError("An import is running. This one was not begun; wait for it, or stop it.")
             found.state, found.said, found.share = "running", [], 0.0
             self._thread = threading.Thread(target=self._run, args=(found, wanted), name="imports", daemon=True)
             self._thread.start()
