@@ -4,10 +4,7 @@ secrets are kept, and the report for when something is wrong.
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
 import platform
-import re
 import sqlite3
 from typing import Final
 
@@ -19,6 +16,7 @@ from sungaze import __version__
 from sungaze.api.parts import GivenParts, Parts
 from sungaze.api.shapes import AboutOut, PackageOut, SecretStoreOut, SettingsOut, SettingsPatch
 from sungaze.jobs.connect import BadRequest
+from sungaze.packages import packages
 from sungaze.store.memory import SETTINGS
 
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
@@ -28,7 +26,6 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "temperature": ("celsius", "fahrenheit"),
     "group": ("need", "vendor", "customer", "tag", "none"),
 }
-_NAME = re.compile(r"[^A-Za-z0-9._-]")
 COLUMNS: Final = ("vendor", "spark", "power", "today", "yesterday", "loss", "age", "customer", "tags")
 
 
@@ -69,7 +66,7 @@ def get_about(parts: GivenParts) -> AboutOut:
         data_folder=str(database.parent),
         database_bytes=database.stat().st_size,
         demo=parts.demo,
-        packages=_packages(),
+        packages=[PackageOut(one.name, one.version, one.licence, one.text) for one in packages()],
     )
 
 
@@ -86,47 +83,6 @@ def get_diagnostics(parts: GivenParts) -> Response[bytes]:
     return Response(
         parts.diagnostics(), headers={"Content-Disposition": 'attachment; filename="sungaze-diagnostics.zip"'}
     )
-
-
-@functools.cache
-def _packages() -> list[PackageOut]:
-    """What Sungaze needs and brings, found by what each package says of itself."""
-    found: dict[str, PackageOut] = {}
-    wanted = ["sungaze"]
-    while wanted:
-        name = _plain(wanted.pop())
-        if name in found:
-            continue
-        try:
-            told = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # needed on another system only
-        found[name] = PackageOut(told.metadata["Name"], told.version, _licence(told), _licence_text(told))
-        wanted += [_NAME.split(needed)[0] for needed in told.requires or () if "extra ==" not in needed]
-    found.pop("sungaze", None)
-    return list(found.values())
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _licence(told: importlib.metadata.Distribution) -> str:
-    said, expression = (
-        told.metadata[name].strip() if name in told.metadata else "" for name in ("License", "License-Expression")
-    )
-    classes = [c.split(" :: ")[-1] for c in told.metadata.get_all("Classifier") or () if c.startswith("License ::")]
-    return expression or ", ".join(classes) or said.partition("\n")[0][:80]
-
-
-def _licence_text(told: importlib.metadata.Distribution) -> str:
-    for file in told.files or ():
-        if re.fullmatch(r"(licen[cs]e|copying)([-.].*)?", file.name, re.IGNORECASE):
-            try:
-                return file.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
-                return ""
-    return ""
 
 
 ROUTES = [get_settings, update_settings, get_about, get_secret_store, get_diagnostics]

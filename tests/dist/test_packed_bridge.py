@@ -84,7 +84,6 @@ def test_a_file_is_saved_from_the_page_by_the_system_s_dialog(
     click(display, "Settings", picture, START_S)
     click(display, "Diagnostics", picture, START_S)
 
-
     def dialog_has_the_focus() -> bool:
         dialog = windows(display).get("Save")
         return dialog is not None and hand(display, "windowfocus", str(dialog))

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.dist, pytest.mark.timeout(300)]
 ENOUGH = DEMO_SITES * 2 // 3
 """Sites with figures: the last ones wait for their vendors' limits a minute."""
 INSIDE = (
-    "sungaze/web/index.html", "sungaze/vendors/cps-403x.json", "certifi/cacert.pem", "tzdata/zoneinfo/tzdata.zi",
+    "sungaze/web/index.html", "sungaze/packages.json", "sungaze/vendors/cps-403x.json", "certifi/cacert.pem", "tzdata/zoneinfo/tzdata.zi",
     "gi/_gi.", "keyring.backends.SecretService", "keyring.backends.kwallet", "keyring.backends.fail",
     "keyring.backends.chainer", "keyring.backends.macOS", "keyring.backends.Windows", "secretstorage", "jeepney",
     "platformdirs.unix", "sungaze.store.migrations", "sungaze.emulators.generac", "amqtt.plugins.authentication",
@@ -52,6 +52,10 @@ def test_without_a_desktop_it_serves_the_pages_and_the_demo_and_stops(room: Path
         assert client.get("/api/health").json()["demo"] is True
         page = client.get("/")
         assert page.headers["content-type"].startswith("text/html")
+        shipped = {one["name"].lower(): one for one in client.get("/api/about").json()["packages"]}
+        assert {"litestar", "numpy", "pcodec", "pymodbus", "pygobject"} <= shipped.keys()
+        assert [name for name, one in shipped.items() if not one["licence"]] == []
+        assert "Permission is hereby granted" in shipped["litestar"]["text"]
         assert client.get("/icon.svg").content == (DIST.parent / "web" / "icon.svg").read_bytes()
 
         def fleet_is_there() -> bool:

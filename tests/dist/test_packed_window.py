@@ -15,6 +15,7 @@ from x11 import ask_to_close, windows
 
 pytestmark = [pytest.mark.dist, pytest.mark.timeout(300)]
 
+
 def test_the_demo_is_on_the_screen_and_closing_the_window_ends_all_of_it(
     room: Path, display: str, start: Callable[..., Packed]
 ) -> None:

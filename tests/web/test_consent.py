@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import re
 import socket
 from collections.abc import Iterator
@@ -22,11 +24,18 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
+def _port_to_keep() -> int:
+    """A port that nothing listens on, and that the system gives to nobody who asks for any."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sungaze]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        (tmp_path / ".env").write_text(f"SUNGAZE_RETURN_PORT={probe.getsockname()[1]}\n")
+    (tmp_path / ".env").write_text(f"SUNGAZE_RETURN_PORT={_port_to_keep()}\n")
     running = Sungaze(tmp_path / "data")
     yield running
     running.stop()
