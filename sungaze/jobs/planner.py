@@ -420,7 +420,8 @@ def look_spans(
     newest, older = pieces[0], pieces[1:]
     declared = vendor.resource(resource)
     if covered is None:
-        return newest, []
+        # A day and a night: before sunrise in winter the last half a day was dark, and nothing would be known.
+        return connector(vendor.id).chunks(resource, Span(min(today.start, at - DAY_S), at))[0], []
     if declared is not None and declared.every_s >= DAY_S:
         # What is asked once a day reaches back over the day before by itself (or has it owed with the daily figures);
         # after a longer silence the rest is owed, and half a day more, for the last figures may have come late.

@@ -12,7 +12,7 @@ from typing import Final
 from sungaze.jobs.context import Context
 from sungaze.model import DAY_S
 from sungaze.store import Store
-from sungaze.store.days import Curve
+from sungaze.store.days import AT_ONCE, Curve
 from sungaze.store.seal import Sealed
 from sungaze.vendors import connector, connectors
 
@@ -71,6 +71,6 @@ def settle_days(store: Store, now: float, stopped: Callable[[], bool] = lambda: 
         curve = Curve(vendor.power_metric, vendor.energy_metric, vendor.fine_s, vendor.bucket_s)
         while not stopped() and (days := store.days.settle(site.id, curve, now)):
             done += days
-            # After an import of years there are thousands, and the pages are not to wait for them.
-            time.sleep(_PAUSE_S)
+            if days >= AT_ONCE:  # as after an import of years: the pages are not to wait for thousands of them
+                time.sleep(_PAUSE_S)
     return done

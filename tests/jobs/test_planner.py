@@ -114,6 +114,19 @@ def test_a_look_after_an_outage_owes_the_time_between(site: Callable[[str], Site
 
 
 @pytest.mark.parametrize("vendor", CURVED)
+def test_a_first_look_before_a_winters_sunrise_reaches_the_light_of_the_day_before(
+    site: Callable[[str], SiteRow], vendor: str
+) -> None:
+    declared = connector(vendor).vendor
+    now = dt.datetime(2026, 12, 20, 6, tzinfo=dt.UTC).timestamp()
+    row = msgspec.structs.replace(site(vendor), timezone="Europe/Berlin", latitude=52.0, longitude=13.0)
+    newest, owed = planner.look_spans(declared, declared.fine_resource, row, None, now)
+    assert owed == []
+    assert newest.end == int(now)
+    assert newest.end - newest.start == min(DAY_S, LONGEST_S[vendor])
+
+
+@pytest.mark.parametrize("vendor", CURVED)
 def test_the_first_history_is_thirty_days_and_forty_eight_hours(site: Callable[[str], SiteRow], vendor: str) -> None:
     row = site(vendor)
     declared = connector(vendor).vendor

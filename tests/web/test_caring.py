@@ -96,21 +96,23 @@ def test_the_sheet_is_edited_in_place(opened: Opens, demo: Sungaze) -> None:
 
 def test_a_csv_is_shown_before_it_is_written(opened: Opens, demo: Sungaze) -> None:
     page = opened("#/places")
+    # Those of two sites are joined by themselves, and one of their numbers is gone then.
+    place, other = [one["id"] for one in whole_places(demo) if len(one["sites"]) == 1 and not one["customer"]][:2]
     page.get_by_role("button", name="Import").click()
-    text = "id;Customer;PTO\n3;Müller €;24.11.2026\n4;X;someday\n".encode("cp1252")
+    text = f"id;Customer;PTO\n{place};Müller €;24.11.2026\n{other};X;someday\n".encode("cp1252")
     file = {"name": "sheets.csv", "mimeType": "text/csv", "buffer": text}
     page.get_by_label("CSV file").set_input_files(files=[file])  # type: ignore[list-item]
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("1 place would change")
     expect(dialog).to_contain_text("empty → Müller €")
     expect(dialog).to_contain_text("line 3 “someday” is no date")
-    assert demo.client.get("/api/places/3").json()["customer"] is None
+    assert demo.client.get(f"/api/places/{place}").json()["customer"] is None
     dialog.get_by_role("button", name="Write 1 place").click()
     expect(dialog).to_contain_text("1 place changed")
-    assert demo.client.get("/api/places/3").json()["customer"] == "Müller €"
+    assert demo.client.get(f"/api/places/{place}").json()["customer"] == "Müller €"
     dialog.get_by_role("button", name="Close").last.click()
     expect(page.get_by_role("status").filter(has_text="1 place changed.")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_role("status").filter(has_text="It is as it was before.")).to_be_visible()
-    back = demo.client.get("/api/places/3").json()
+    back = demo.client.get(f"/api/places/{place}").json()
     assert (back["customer"], back["permission_to_operate_on"]) == (None, None)
