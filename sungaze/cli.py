@@ -424,7 +424,7 @@ def _import_portal(
         raise UserError("It is not said which site it is of. Nothing was imported; say --site ID or --site VENDOR/ID.")
     key = portal_import.site_key(store, site, connectors())
     tz = portal_import.settle_zone(store, intake, key)
-    seen = portal_import.look(file, choice, table, tz)
+    seen = portal_import.look(file, intake, key, choice, table, tz)
     for line in portal_import.told(seen, choice.mapping, tz):
         click.echo(line)
     if not yes and not (sys.stdin.isatty() and click.confirm("Import this?", err=True)):

@@ -278,6 +278,14 @@ class Span(msgspec.Struct, frozen=True):
     end: int
 
 
+LONGEST_ID: Final = 200
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be a vendor's id of a site or a device."""
+    return 0 < len(text) <= LONGEST_ID and text.isprintable() and text == text.strip()
+
+
 def settle_structs() -> None:
     """Have msgspec get to know every Struct of ours that has been imported, by the one thread that calls this.
 

@@ -148,6 +148,26 @@ def test_a_portals_file_is_shown_first_written_on_a_yes_and_its_mapping_kept(hom
     ]
 
 
+def test_a_row_for_each_device_goes_to_the_device_of_that_serial(home: Path) -> None:
+    (home / "devices.csv").write_text("vendor_device_id,device_type,serial_number\nm1,microinverter,SN1\n")
+    import_all(home, "d")
+    lines = [f"2026-06-01 10:{minute}:00,{serial},1.5" for minute in ("00", "15") for serial in ("SN1", "SN2")]
+    (home / "rows.csv").write_text("\n".join(["Time,S/N,Energy (kWh)", *lines]))
+    (home / "more.csv").write_text("Time,S/N,Energy (kWh)\n2026-06-01 10:30:00,SN1,2\n2026-06-01 10:45:00,SN1,2\n")
+    words = ("--map", "Time=timestamp,S/N=device,Energy (kWh)=energy_wh", "--site", "1", "--data-dir", "d", "--yes")
+    done = sungaze(home, "import", "rows.csv", *words).stdout
+    assert "m1 (2 values), SN2 (2 values): 2 devices.\n" in done
+    assert "In doubt: SN2 is not known at the site and would be added to it.\n" in done
+    assert "4 values taken: 4 new, 0 there already.\nAdded with them: 1 device.\n" in done
+    assert "2 new" in sungaze(home, "import", "more.csv", "--site", "1", "--data-dir", "d", "--yes").stdout
+    sungaze(home, "export", "-o", "out.csv", "--data-dir", "d")
+    taken = [line.split(",") for line in (home / "out.csv").read_text().splitlines() if ",energy_wh,900," in line]
+    assert sorted((device, at[11:16], value) for _, _, device, _, _, at, value in taken) == [
+        ("SN2", "08:00", "1500"), ("SN2", "08:15", "1500"),
+        ("m1", "08:00", "1500"), ("m1", "08:15", "1500"), ("m1", "08:30", "2000"), ("m1", "08:45", "2000"),
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_an_import_that_is_killed_is_gone_on_with_and_ends_as_if_it_had_not_been(home: Path) -> None:
     began = datetime(2026, 1, 1, tzinfo=UTC)

@@ -16,7 +16,7 @@ from sungaze.jobs.connect import BadRequest
 from sungaze.model import METRICS
 from sungaze.reports.imports import LARGEST, Import, Wanted
 
-MEANINGS = ["timestamp", "date", "time", *METRICS]
+MEANINGS = ["timestamp", "date", "time", "device", *METRICS]
 
 
 @post(

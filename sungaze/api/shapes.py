@@ -1198,7 +1198,11 @@ class ExportList(msgspec.Struct):
 
 
 class HistoryColumn(msgspec.Struct, forbid_unknown_fields=True):
-    """What a column of a portal's table means: timestamp, date, time or a metric; no unit is what the header tells."""
+    """What a column of a portal's table means: timestamp, date, time, device or a metric.
+
+    No unit is what the header tells. In a column that means `device` each row tells its own; else `device` is that of a
+    metric's whole column.
+    """
 
     name: str
     means: str

@@ -18,7 +18,7 @@ import peewee
 
 from sungaze import clock
 from sungaze.errors import UserError
-from sungaze.model import DAY_S, METRICS, DeviceFacts, DeviceType, Reading, SiteFacts
+from sungaze.model import DAY_S, METRICS, DeviceFacts, DeviceType, Reading, SiteFacts, is_id
 from sungaze.reports.csv_export import HEADER
 from sungaze.reports.site_files import DeviceKey, SiteKey
 from sungaze.reports.text_files import FileError, read_lines
@@ -30,7 +30,6 @@ MOST_WAITING: Final = 100_000
 """Readings of all sites that wait to be written."""
 MOST_KNOWN: Final = 100_000
 """Series whose beginnings of lines are remembered."""
-LONGEST_ID: Final = 200
 LONGEST_HEAD: Final = 1000
 
 BROKEN: Final = "a broken line"
@@ -78,8 +77,8 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     def sentences(self) -> list[str]:
         """The outcome for a person: a line for what was taken and one for each reason."""
-        said = [f"{_counted(self.taken, 'value')} taken: {self.new:,} new, {self.there_already:,} there already."]
-        made = [_counted(count, word) for count, word in ((self.sites, "site"), (self.devices, "device")) if count]
+        said = [f"{counted(self.taken, 'value')} taken: {self.new:,} new, {self.there_already:,} there already."]
+        made = [counted(count, word) for count, word in ((self.sites, "site"), (self.devices, "device")) if count]
         if made:
             said.append(f"Added with them: {' and '.join(made)}.")
         for reason, found in sorted(self.refused.items(), key=lambda item: -item[1].lines):
@@ -114,7 +113,7 @@ class Intake:
     ) -> None:
         """`sites` and `devices` tell what is known of them; without `replace` a stored value stays."""
         self.outcome = Outcome()
-        self._store = store
+        self.store = store
         self._now = now
         self._sites = sites or {}
         self._devices = devices or {}
@@ -152,8 +151,8 @@ class Intake:
                     ) from None
 
     def _write(self, share: Share) -> None:
-        fleet, outcome = self._store.fleet, self.outcome
-        with self._store.database.transaction():
+        fleet, outcome = self.store.fleet, self.outcome
+        with self.store.database.transaction():
             is_new = False
             if share.site_id is None:
                 is_new = fleet.site_id(*share.key) is None
@@ -165,7 +164,7 @@ class Intake:
             if lacking:
                 ids = fleet.fill_devices(site, lacking, self._now)
             readings = self._stamped(share, site.timezone) if share.has_days else share.readings
-            written = self._store.timeseries.write(
+            written = self.store.timeseries.write(
                 site.id, readings, devices=ids, rating=fleet.rating(site), now=self._now, older=not self._replace
             )
         # Told of their type once; what is known by then stays.
@@ -203,7 +202,8 @@ class Intake:
         return kept
 
 
-def _counted(count: int, word: str) -> str:
+def counted(count: int, word: str) -> str:
+    """`1 value`, `2 values`."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
@@ -298,11 +298,6 @@ def import_csv(path: Path, intake: Intake, vendors: Collection[str], progress: P
 def is_canonical(first_line: str) -> bool:
     """Whether a file that begins so is the canonical CSV."""
     return first_line.strip().replace('"', "").casefold() == ",".join(HEADER)
-
-
-def is_id(text: str) -> bool:
-    """Whether a text can be a vendor's id of a site or a device."""
-    return 0 < len(text) <= LONGEST_ID and text.isprintable() and text == text.strip()
 
 
 def _check_header(path: Path, line: str) -> None:

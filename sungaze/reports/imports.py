@@ -130,8 +130,9 @@ class Imports:
             return []
         table = portal_import.table_of(path)
         choice = portal_import.choose(store, table, wanted.wish, None, wanted.said)
-        tz = portal_import.settle_zone(store, *self._intake(store, wanted))
-        return portal_import.told(portal_import.look(path, choice, table, tz), choice.mapping, tz)
+        intake, key = self._intake(store, wanted)
+        tz = portal_import.settle_zone(store, intake, key)
+        return portal_import.told(portal_import.look(path, intake, key, choice, table, tz), choice.mapping, tz)
 
     def run(self, id: str, wanted: Wanted) -> Import:
         """Have it imported. Raises NotFound, and UserError where another one runs."""

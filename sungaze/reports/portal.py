@@ -14,6 +14,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping as Mapped
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -21,7 +22,7 @@ import msgspec
 
 from sungaze import clock
 from sungaze.errors import UserError
-from sungaze.model import DAY_S, METRICS, Kind, Reading
+from sungaze.model import DAY_S, METRICS, Kind, Reading, is_id
 
 HEAD_LINES: Final = 2_000
 """Lines of a file's beginning that its layout is found from."""
@@ -43,6 +44,7 @@ _TIME: Final = re.compile(
 
 SKIPPED: Final = "an hour that the clock skipped there"
 NO_TIME: Final = "no time"
+NO_DEVICE: Final = "no device's name"
 NO_NUMBER: Final = "not a number"
 NO_TIME_THAT_CAN_BE: Final = "at no time that can be"
 FIRST_YEAR, LAST_YEAR = 1990, 2199
@@ -66,14 +68,16 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     """How a portal's table is read. `moment` names one column, or one of the date and one of the time.
 
-    `interval_s` is what a row covers; a counter is a moment whatever that is. `stamps` says which end of its interval a
-    row's time names. `zone` None is the site's own. `header` is the fingerprint of the header that it goes with.
+    `device` names the column that tells each row's device, where there is one. `interval_s` is what a row covers; a
+    counter is a moment whatever that is. `stamps` says which end of its interval a row's time names. `zone` None is the
+    site's own. `header` is the fingerprint of the header that it goes with.
     """
 
     header: str
     delimiter: str
     moment: tuple[str, ...]
     columns: tuple[Column, ...]
+    device: str | None = None
     dates: Dates
     decimal: Literal[".", ","]
     interval_s: int
@@ -104,6 +108,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     moment: tuple[str, ...]
     columns: tuple[tuple[str, str, str | None, str], ...]
     """Name, metric, unit, device."""
+    device: str | None = None
     dates: Dates | None = None
     decimal: Literal[".", ","] | None = None
     interval_s: int | None = None
@@ -129,11 +134,12 @@ class Row(msgspec.Struct, frozen=True):
 class Preview(msgspec.Struct, kw_only=True):
     """The first readings of a file as they would be stored, and by local day and column what they come to.
 
-    A day's figure is (count, sum, highest). `doubts` are sentences.
+    A day's figure is (count, sum, highest). `devices` counts the values of each. `doubts` are sentences.
     """
 
     first: list[Reading] = []
     days: dict[str, dict[str, tuple[int, float, float]]] = {}
+    devices: dict[str, int] = {}
     refused: dict[str, tuple[int, int]] = {}
     doubts: list[str] = []
     readings: int = 0
@@ -145,8 +151,8 @@ class Preview(msgspec.Struct, kw_only=True):
 def parse_wish(text: str) -> Wish:
     """What `Date/Time=timestamp,AC Power=ac_power_w:kW@INV1` says. Raises MappingError.
 
-    Columns go to `timestamp`, or `date` and `time`, or a metric with its unit after a colon and its device after an @.
-    A comma in a column's name is taken as such.
+    Columns go to `timestamp`, or `date` and `time`, or a metric with its unit after a colon and its device after an @,
+    or to `device` where each row tells its own. A comma in a column's name is taken as such.
     """
     said: list[tuple[str, str, str | None, str]] = []
     pieces: list[str] = []
@@ -164,32 +170,40 @@ def parse_wish(text: str) -> Wish:
 
 
 def wish_of(said: Iterable[tuple[str, str, str | None, str]]) -> Wish:
-    """What is said of columns: name, timestamp, date, time or a metric, unit, device. Raises MappingError."""
-    moment: dict[str, str] = {}
+    """What is said of columns: name, timestamp, date, time, device or a metric, unit, device. Raises MappingError."""
+    roles: dict[str, str] = {}
     columns: list[tuple[str, str, str | None, str]] = []
     for name, what, unit, device in said:
-        if what in {"timestamp", "date", "time"}:
-            if what in moment:
+        if what in {"timestamp", "date", "time", "device"}:
+            if what in roles:
                 raise MappingError(f"Two columns are to be the {what}. Nothing was imported; name one.")
-            moment[what] = name
-        elif what in METRICS:
-            columns.append((name, what, unit, device))
-        else:
+            roles[what] = name
+        elif what not in METRICS:
             raise MappingError(
-                f"“{what[:60]}” is neither timestamp, date, time nor a metric. Nothing was imported; metrics are "
-                f"{', '.join(METRICS)}."
+                f"“{what[:60]}” is neither timestamp, date, time, device nor a metric. Nothing was imported; metrics "
+                f"are {', '.join(METRICS)}."
             )
-    if set(moment) not in ({"timestamp"}, {"date"}, {"date", "time"}):
+        elif device and not is_id(device):
+            raise MappingError(f"“{device[:60]}” can be no device's name. Nothing was imported; name it by its serial.")
+        else:
+            columns.append((name, what, unit, device))
+    by_row = roles.pop("device", None)
+    if set(roles) not in ({"timestamp"}, {"date"}, {"date", "time"}):
         raise MappingError(
             "It is not said which column holds the time: one is the timestamp, or one the date and one the time. "
             "Nothing was imported."
         )
     if not columns:
         raise MappingError("It is not said which column holds a metric, as energy_wh. Nothing was imported.")
+    if by_row is not None and any(device for *_, device in columns):
+        raise MappingError(
+            f"“{by_row[:60]}” tells each row's device, and a column has one of its own. Nothing was imported; say one "
+            "or the other."
+        )
     if len({(metric, device) for _, metric, _, device in columns}) < len(columns):
         raise MappingError("Two columns are the same metric of the same device. Nothing was imported.")
-    named = tuple(moment[key] for key in ("timestamp", "date", "time") if key in moment)
-    return Wish(moment=named, columns=tuple(columns))
+    named = tuple(roles[key] for key in ("timestamp", "date", "time") if key in roles)
+    return Wish(moment=named, columns=tuple(columns), device=by_row)
 
 
 # -- what a file shows -----------------------------------------------------------------------------------------------
@@ -245,7 +259,8 @@ def _cells(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str
 
 
 def _is_data(row: Sequence[str]) -> bool:
-    dated = any(_DATE.match(cell.strip()) for cell in row[:3])
+    # A row of a device's may have its names and models before the time.
+    dated = any(_DATE.match(cell.strip()) for cell in row[:8])
     return dated and len(row) >= 2 and any(_looks_like_number(cell) for cell in row)
 
 
@@ -261,7 +276,7 @@ def propose(found: Layout, wish: Wish) -> Proposed:
     """The mapping for a file of this layout. Raises MappingError for what cannot be found and has to be said."""
     doubts: list[str] = []
     where = {name: index for index, name in reversed(list(enumerate(found.names)))}
-    for name in (*wish.moment, *(name for name, *_ in wish.columns)):
+    for name in (*wish.moment, *_given(wish.device), *(name for name, *_ in wish.columns)):
         if name not in where:
             there = ", ".join(f"“{n}”" for n in found.names if n)
             raise MappingError(f"There is no column “{name[:60]}”. Nothing was imported; there are {there}.")
@@ -269,13 +284,18 @@ def propose(found: Layout, wish: Wish) -> Proposed:
     numbers = [row[where[name]].strip() for row in found.rows for name, *_ in wish.columns if where[name] < len(row)]
     dates = wish.dates or _dates_of(moments, doubts)
     decimal = wish.decimal or _decimal_of(numbers, found.delimiter, doubts)
-    stamps = [moment for text in moments if (moment := read_moment(text, dates)) is not None]
+    stamps: dict[str, list[dt.datetime]] = {}
+    for row, text in zip(found.rows, moments, strict=True):
+        moment = read_moment(text, dates)
+        if moment is not None:
+            device = _joined(row, [where[name] for name in _given(wish.device)])
+            stamps.setdefault(device, []).append(moment.replace(tzinfo=None))
     if not stamps:
         raise MappingError(f"No time in “{wish.moment[0]}” can be read. Nothing was imported; name another column.")
-    plain = [stamp.replace(tzinfo=None) for stamp in stamps]
-    falling = sum(a > b for a, b in pairwise(plain)) > sum(a < b for a, b in pairwise(plain))
+    steps = [(a, b) for one in stamps.values() for a, b in pairwise(one)]
+    falling = sum(a > b for a, b in steps) > sum(a < b for a, b in steps)
     has_times = any(":" in text for text in moments)
-    interval_s = wish.interval_s if wish.interval_s is not None else _interval_of(plain, has_times)
+    interval_s = wish.interval_s if wish.interval_s is not None else _interval_of(stamps.values(), has_times)
     if wish.stamps is None and interval_s and any(METRICS[m].kind is not Kind.COUNTER for _, m, *_ in wish.columns):
         doubts.append(
             "Each time is taken as the start of its interval; where the portal means its end, say --stamps end."
@@ -285,21 +305,26 @@ def propose(found: Layout, wish: Wish) -> Proposed:
         for name, metric, unit, device in wish.columns
     )
     mapping = Mapping(
-        header=found.fingerprint, delimiter=found.delimiter, moment=wish.moment, columns=columns, dates=dates,
-        decimal=decimal, interval_s=interval_s, stamps=wish.stamps or "start", zone=wish.zone, newest_first=falling,
+        header=found.fingerprint, delimiter=found.delimiter, moment=wish.moment, columns=columns, device=wish.device,
+        dates=dates, decimal=decimal, interval_s=interval_s, stamps=wish.stamps or "start", zone=wish.zone,
+        newest_first=falling,
     )  # fmt: skip
     return Proposed(mapping, tuple(doubts))
 
 
 def checked(mapping: Mapping, found: Layout) -> Mapping:
     """A mapping that was kept, for a file of this layout. Raises MappingError where one of its columns is missing."""
-    for name in (*mapping.moment, *(column.name for column in mapping.columns)):
+    for name in (*mapping.moment, *_given(mapping.device), *(column.name for column in mapping.columns)):
         if name not in found.names:
             raise MappingError(
                 f"The file has no column “{name}”, which its mapping names. Nothing was imported; say with --map "
                 "what its columns are."
             )
     return msgspec.structs.replace(mapping, delimiter=found.delimiter)
+
+
+def _given(name: str | None) -> tuple[str, ...]:
+    return () if name is None else (name,)
 
 
 def _joined(row: Sequence[str], where: Sequence[int]) -> str:
@@ -356,8 +381,9 @@ def _decimal_of(numbers: Sequence[str], delimiter: str, doubts: list[str]) -> Li
     return "."
 
 
-def _interval_of(stamps: Sequence[dt.datetime], has_times: bool) -> int:
-    steps = Counter(int((b - a).total_seconds()) for a, b in pairwise(sorted(set(stamps))))
+def _interval_of(stamps: Iterable[Sequence[dt.datetime]], has_times: bool) -> int:
+    """The step of most times; each sequence is a device's."""
+    steps = Counter(int((b - a).total_seconds()) for one in stamps for a, b in pairwise(sorted(set(one))))
     if not steps:
         if not has_times:
             return DAY_S
@@ -481,20 +507,37 @@ class _Clock:
         return chosen
 
 
-def read_rows(lines: Iterable[str], mapping: Mapping, tz: dt.tzinfo, header_line: int) -> Iterator[Row]:
+class _Clocks(dict[str, _Clock]):
+    """A clock for each device: the rows of one follow one another, those of two stand beside each other."""
+
+    def __init__(self, mapping: Mapping, tz: dt.tzinfo) -> None:
+        super().__init__()
+        self._tz = clock.zone(mapping.zone) or tz
+        self._newest_first = mapping.newest_first
+
+    def __missing__(self, device: str) -> _Clock:
+        made = self[device] = _Clock(self._tz, newest_first=self._newest_first)
+        return made
+
+
+def read_rows(
+    lines: Iterable[str], mapping: Mapping, tz: dt.tzinfo, header_line: int, known: Mapped[str, str] | None = None
+) -> Iterator[Row]:
     """What each row beneath the header gives, in the order of the file; `tz` is the site's zone.
 
-    A cell without anything in it gives nothing. A row whose time cannot be is refused whole.
+    `known` has the vendor's id of a device by what else a table may call it. A cell without anything in it gives
+    nothing. A row whose time cannot be is refused whole, and so is one without a device where rows tell it.
     """
-    hours = _Clock(clock.zone(mapping.zone) or tz, newest_first=mapping.newest_first)
-    yield from _read_rows(lines, mapping, tz, header_line, hours)
+    yield from _read_rows(lines, mapping, tz, header_line, known or {}, _Clocks(mapping, tz))
 
 
-def _read_rows(lines: Iterable[str], mapping: Mapping, tz: dt.tzinfo, header_line: int, hours: _Clock) -> Iterator[Row]:
+def _read_rows(
+    lines: Iterable[str], mapping: Mapping, tz: dt.tzinfo, header_line: int, known: Mapped[str, str], hours: _Clocks
+) -> Iterator[Row]:
     names: dict[str, int] = {}
     lowest, length = 1, mapping.interval_s
     by_days = length == DAY_S
-    columns: list[tuple[int, Column, int, int]] = []
+    columns: list[tuple[int, Column, str, int, int]] = []
     for number, cells in _cells(lines, mapping.delimiter):
         if number < header_line:
             continue
@@ -502,12 +545,13 @@ def _read_rows(lines: Iterable[str], mapping: Mapping, tz: dt.tzinfo, header_lin
             names = {name.strip(): index for index, name in reversed(list(enumerate(cells)))}
             columns = [
                 (
-                    names[c.name], c, _UNITS[c.unit][1] if c.unit in _UNITS else 0,
+                    names[c.name], c, known.get(c.device, c.device), _UNITS[c.unit][1] if c.unit in _UNITS else 0,
                     0 if METRICS[c.metric].kind is Kind.COUNTER else length,
                 )
                 for c in mapping.columns
             ]  # fmt: skip
             moment_at = [names[name] for name in mapping.moment]
+            device_at = [names[name] for name in _given(mapping.device)]
             lowest = max(moment_at) + 1
             continue
         if all(not cell.strip() or _UNIT_CELL.fullmatch(cell.strip()) for cell in cells):
@@ -519,17 +563,22 @@ def _read_rows(lines: Iterable[str], mapping: Mapping, tz: dt.tzinfo, header_lin
         if not FIRST_YEAR <= moment.year <= LAST_YEAR:
             yield Row(number, (), (NO_TIME_THAT_CAN_BE,))
             continue
+        row_device = _joined(cells, device_at)
+        if device_at and (row_device.casefold() in _MISSING or not is_id(row_device)):
+            yield Row(number, (), (NO_DEVICE,))
+            continue
+        row_device = known.get(row_device, row_device)
         at: int | None
         if by_days:
             # A day is the site's own, in whatever zone the portal tells the time.
             at = clock.midnight(moment.date() - dt.timedelta(days=mapping.stamps == "end"), tz)
         else:
-            at = hours.instant(moment)
+            at = hours[row_device].instant(moment)
         if at is None:
             yield Row(number, (), (SKIPPED,))
             continue
         readings, refused = [], []
-        for index, column, power, interval_s in columns:
+        for index, column, device, power, interval_s in columns:
             text = cells[index].strip() if index < len(cells) else ""
             if text.casefold() in _MISSING:
                 continue
@@ -538,30 +587,40 @@ def _read_rows(lines: Iterable[str], mapping: Mapping, tz: dt.tzinfo, header_lin
                 refused.append(NO_NUMBER)
                 continue
             start = at - interval_s if mapping.stamps == "end" and not by_days else at
-            readings.append(Reading(column.device, column.metric, interval_s, start, value))
+            readings.append(Reading(row_device or device, column.metric, interval_s, start, value))
         yield Row(number, tuple(readings), tuple(refused))
 
 
-def preview(lines: Iterable[str], mapping: Mapping, tz: dt.tzinfo, header_line: int, doubts: Iterable[str]) -> Preview:
+def preview(
+    lines: Iterable[str],
+    mapping: Mapping,
+    tz: dt.tzinfo,
+    header_line: int,
+    doubts: Iterable[str],
+    known: Mapped[str, str] | None = None,
+) -> Preview:
     """What reading a whole file would give; nothing is written."""
     seen = Preview(doubts=list(doubts))
-    hours = _Clock(clock.zone(mapping.zone) or tz, newest_first=mapping.newest_first)
-    columns = {(c.device, c.metric): c.name for c in mapping.columns}
-    for row in _read_rows(lines, mapping, tz, header_line, hours):
+    known = known or {}
+    hours = _Clocks(mapping, tz)
+    columns = {(known.get(c.device, c.device), c.metric): c.name for c in mapping.columns}
+    for row in _read_rows(lines, mapping, tz, header_line, known, hours):
         for reason in row.refused:
             count, first = seen.refused.get(reason, (0, row.line))
             seen.refused[reason] = (count + 1, first)
         for reading in row.readings:
             seen.readings += 1
+            device = reading.vendor_device_id
+            seen.devices[device] = seen.devices.get(device, 0) + 1
             if len(seen.first) < PREVIEW_ROWS:
                 seen.first.append(reading)
             if not clock.EARLIEST <= reading.timestamp < clock.LATEST:
                 continue
             days = seen.days.setdefault(clock.day_of(reading.timestamp, tz).isoformat(), {})
-            name = columns[reading.vendor_device_id, reading.metric_name]
+            name = columns["" if mapping.device else device, reading.metric_name]
             count, total, highest = days.get(name, (0, 0.0, -math.inf))
             days[name] = (count + 1, total + reading.value, max(highest, reading.value))
-    once = sum(times == 1 for times in hours.ambiguous.values())
+    once = sum(times == 1 for one in hours.values() for times in one.ambiguous.values())
     if once:
         seen.doubts.append(
             f"{once} times of the hour that comes twice in autumn stand there once; each is taken as the first one."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from sungaze import clock
-from sungaze.model import DAY_S
-from sungaze.reports.csv_import import ImportFailed, Intake, Outcome, Progress, is_id
+from sungaze.model import DAY_S, is_id
+from sungaze.reports.csv_import import ImportFailed, Intake, Outcome, Progress, counted
 from sungaze.reports.portal import (
     HEAD_LINES,
     Layout,
@@ -29,6 +30,7 @@ from sungaze.reports.portal import (
 from sungaze.reports.site_files import SiteKey
 from sungaze.reports.text_files import read_lines
 from sungaze.store import Store
+from sungaze.store.fleet import Fleet
 
 _PREFIX: Final = "import mapping:"
 _AT_ONCE: Final = 5_000
@@ -110,9 +112,31 @@ def settle_zone(store: Store, intake: Intake, key: SiteKey) -> dt.tzinfo:
     return tz
 
 
-def look(path: Path, choice: Choice, table: Layout, tz: dt.tzinfo) -> Preview:
+def _serials(fleet: Fleet, key: SiteKey) -> dict[str, str]:
+    """The vendor's id of each device of a site by its serial, which portals' tables rather tell."""
+    site_id = fleet.site_id(*key)
+    devices = [] if site_id is None else fleet.devices(site_id)
+    ids = {device.vendor_device_id for device in devices}
+    often = Counter(device.serial_number for device in devices)
+    return {
+        device.serial_number: device.vendor_device_id
+        for device in devices
+        if device.serial_number and device.serial_number not in ids and often[device.serial_number] == 1
+    }
+
+
+def look(path: Path, intake: Intake, key: SiteKey, choice: Choice, table: Layout, tz: dt.tzinfo) -> Preview:
     """What an import would give; nothing is written. Raises FileError."""
-    return preview(_lines(path), choice.mapping, tz, table.header_line, choice.doubts)
+    fleet = intake.store.fleet
+    seen = preview(_lines(path), choice.mapping, tz, table.header_line, choice.doubts, _serials(fleet, key))
+    site_id = fleet.site_id(*key)
+    there = fleet.device_ids(site_id) if site_id is not None else {}
+    new = [device for device in seen.devices if device and device not in there]
+    if there and new:
+        seen.doubts.append(
+            f"{_some(new)} {'is' if len(new) == 1 else 'are'} not known at the site and would be added to it."
+        )
+    return seen
 
 
 def import_portal(
@@ -120,14 +144,14 @@ def import_portal(
 ) -> Outcome:
     """What became of a portal's rows. Raises FileError, and ImportFailed where the store cannot be written."""
     outcome, share = intake.outcome, intake.share(key)
-    for column in choice.mapping.columns:
-        intake.device(share, column.device)
     share.has_days = choice.mapping.interval_s == DAY_S
     lines = _lines(path, lambda read: progress(outcome.lines, read))
-    for row in read_rows(lines, choice.mapping, tz, table.header_line):
+    for row in read_rows(lines, choice.mapping, tz, table.header_line, _serials(intake.store.fleet, key)):
         outcome.lines += 1
         for reason in row.refused:
             outcome.refuse(reason, row.line)
+        for reading in row.readings:
+            intake.device(share, reading.vendor_device_id)
         share.readings += row.readings
         share.lines += [row.line] * len(row.readings)
         if outcome.lines % _AT_ONCE == 0:
@@ -153,6 +177,9 @@ def told(seen: Preview, mapping: Mapping, tz: dt.tzinfo, most_days: int = 10) ->
         at = dt.datetime.fromtimestamp(r.timestamp, tz).isoformat(" ")
         device = r.vendor_device_id or "(the site)"
         said.append(f"{at:24}  {device:16}  {r.metric_name:22}  {r.interval_s:8}  {r.value:g}")
+    if len(seen.devices) > 1:
+        each = [f"{device or 'the site'} ({counted(count, 'value')})" for device, count in seen.devices.items()]
+        said += ["", f"{_some(each)}: {len(seen.devices):,} devices."]
     said += ["", "day         column: values, sum, highest"]
     for day in list(seen.days)[:most_days]:
         figures = "; ".join(f"{name}: {n}, {total:g}, {high:g}" for name, (n, total, high) in seen.days[day].items())
@@ -162,6 +189,11 @@ def told(seen: Preview, mapping: Mapping, tz: dt.tzinfo, most_days: int = 10) ->
     said += ["", f"{seen.readings:,} values in all."]
     said += [f"{n:,} refused: {why}; the first in line {line:,}." for why, (n, line) in seen.refused.items()]
     return [*said, *(f"In doubt: {doubt}" for doubt in seen.doubts)]
+
+
+def _some(names: list[str], most: int = 8) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _length(interval_s: int) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sungaze import clock
 from sungaze.model import DAY_S, Reading
 from sungaze.reports.portal import (
+    NO_DEVICE,
     NO_NUMBER,
     NO_TIME,
     SKIPPED,
@@ -74,6 +75,15 @@ Date;Time;Energy;Comment
 13/06/2026;07:00;3;
 13/06/2026;08:00;4;
 Total;;11;
+"""
+ROWS = """\
+Plant,Model,Modbus ID,S/N,Time,Pac(kW),TYield(kWh)
+Barn,KTL-50,1,A7,2026-06-01 12:00:03,40.5,1000
+Barn,KTL-50,2,B9,2026-06-01 12:00:41,39.5,2000
+Barn,KTL-50,1,A7,2026-06-01 12:15:03,41,1010.5
+Barn,KTL-50,2,B9,2026-06-01 12:15:41,-,2010
+Barn,KTL-50,1,,2026-06-01 12:30:03,42,1021
+Barn,KTL-50,2,B9,2026-06-01 12:30:41,40,2020
 """
 QUOTED = """\
 "Time (UTC)","Lifetime energy, Wh","Power"
@@ -148,6 +158,36 @@ def test_several_inverters_in_columns() -> None:
     assert "start of its interval" in doubts[0]
 
 
+def test_a_row_for_each_device_and_time() -> None:
+    wish = "S/N=device,Time=timestamp,Pac(kW)=ac_power_w,TYield(kWh)=energy_lifetime_wh"
+    mapping, _, rows = read(ROWS, wish)
+    assert (mapping.device, mapping.interval_s, mapping.newest_first) == ("S/N", 900, False)
+    assert figures(rows) == [
+        ("2026-06-01T10:00:03Z", "A7", "ac_power_w", 900, 40_500.0),
+        ("2026-06-01T10:00:03Z", "A7", "energy_lifetime_wh", 0, 1_000_000.0),
+        ("2026-06-01T10:00:41Z", "B9", "ac_power_w", 900, 39_500.0),
+        ("2026-06-01T10:00:41Z", "B9", "energy_lifetime_wh", 0, 2_000_000.0),
+        ("2026-06-01T10:15:03Z", "A7", "ac_power_w", 900, 41_000.0),
+        ("2026-06-01T10:15:03Z", "A7", "energy_lifetime_wh", 0, 1_010_500.0),
+        ("2026-06-01T10:15:41Z", "B9", "energy_lifetime_wh", 0, 2_010_000.0),
+        ("2026-06-01T10:30:41Z", "B9", "ac_power_w", 900, 40_000.0),
+        ("2026-06-01T10:30:41Z", "B9", "energy_lifetime_wh", 0, 2_020_000.0),
+    ]
+    assert refusals(rows) == [(6, NO_DEVICE)]
+    known = read_rows(ROWS.splitlines(), mapping, BERLIN, 1, {"A7": "inverter:1"})
+    assert {name for _, name, *_ in figures(list(known))} == {"inverter:1", "B9"}
+
+
+def test_days_of_devices_that_follow_one_another_are_days_newest_first() -> None:
+    days = [f"{name};2026-06-0{day};{day}" for name in ("A7", "B9") for day in (3, 2, 1)]
+    mapping, _, rows = read("\n".join(["Serial;Date;kWh", *days]), "Serial=device,Date=date,kWh=energy_wh")
+    assert (mapping.interval_s, mapping.newest_first) == (DAY_S, True)
+    assert [(name, at[8:10], value) for at, name, _, _, value in figures(rows)] == [
+        ("A7", "02", 3000.0), ("A7", "01", 2000.0), ("A7", "31", 1000.0),
+        ("B9", "02", 3000.0), ("B9", "01", 2000.0), ("B9", "31", 1000.0),
+    ]  # fmt: skip
+
+
 def test_daily_totals_newest_first_are_local_days() -> None:
     mapping, _, rows = read(DAILY, "Date=timestamp,Production (kWh)=energy_wh")
     assert (mapping.interval_s, mapping.newest_first) == (DAY_S, True)
@@ -208,6 +248,20 @@ def test_the_hour_that_comes_twice_goes_by_its_order(newest_first: bool) -> None
     assert [at[11:16] for at, *_ in figures(rows)] == AUTUMN_UTC[order]
 
 
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_the_hour_that_comes_twice_goes_by_each_devices_order(newest_first: bool, beside: bool) -> None:
+    order = slice(None, None, -1) if newest_first else slice(None)
+    rows = [f"{hour};{name};1" for name in "ab" for hour in AUTUMN[order]]
+    if beside:
+        rows = [row for pair in zip(rows[:6], rows[6:], strict=True) for row in pair]
+    text = "\n".join(["Time;Serial;kWh", *rows])
+    mapping, _, found = read(text, "Time=timestamp,Serial=device,kWh=energy_wh", interval_s=1800)
+    assert mapping.newest_first is newest_first
+    for name in "ab":
+        assert [at[11:16] for at, device, *_ in figures(found) if device == name] == AUTUMN_UTC[order]
+
+
 def test_an_hour_that_stands_there_twice_in_hours_is_two_hours() -> None:
     hours = [f"2026-10-25 {hour}:00" for hour in ("00", "01", "02", "02", "03", "04")]
     _, _, rows = read(quarters(*hours), "Time=timestamp,kWh=energy_wh", interval_s=3600)
@@ -263,6 +317,10 @@ def test_day_and_month_that_can_both_be_are_told_apart_by_the_shorter_span_and_d
         (GERMAN, "Leistung (kW)=ac_power_w", "which column holds the time"),
         (GERMAN, "Zeitpunkt=timestamp", "which column holds a metric"),
         (GERMAN, "Zeitpunkt=timestamp,a=energy_wh,b=energy_wh", "same metric of the same device"),
+        (GERMAN, "Zeitpunkt=timestamp,a=device,b=device,c=energy_wh", "Two columns are to be the device"),
+        (GERMAN, "Zeitpunkt=timestamp,a=device,c=energy_wh@INV1", "“a” tells each row's device"),
+        (GERMAN, "Zeitpunkt=timestamp,Serial=device,Leistung (kW)=ac_power_w", "no column “Serial”"),
+        (GERMAN, f"Zeitpunkt=timestamp,c=energy_wh@{'x' * 201}", "can be no device's name"),
         (GERMAN, "Zeitpunkt=timestamp,Leistung (kW)=ac_power_w,Ertrag", "“Ertrag” says of no column"),
         ("a diary\nof mine\n", "a=timestamp,b=energy_wh", "No table was found"),
         ("", "a=timestamp,b=energy_wh", "No table was found"),
@@ -347,6 +405,16 @@ def test_a_preview_shows_the_first_rows_the_days_and_what_is_doubtful() -> None:
     assert seen.refused == {NO_TIME: (2, 11)}
     assert seen.readings == 4
     assert len(seen.doubts) == 1
+
+
+def test_a_preview_counts_the_values_of_each_device_and_adds_a_column_up_over_them() -> None:
+    lines = ROWS.splitlines()
+    found = layout(lines)
+    proposed = propose(found, parse_wish("S/N=device,Time=timestamp,Pac(kW)=ac_power_w"))
+    seen = preview(lines, proposed.mapping, BERLIN, found.header_line, proposed.doubts, {"A7": "inverter:1"})
+    assert seen.devices == {"inverter:1": 2, "B9": 2}
+    assert seen.days == {"2026-06-01": {"Pac(kW)": (4, 161_000.0, 41_000.0)}}
+    assert seen.refused == {NO_DEVICE: (1, 6)}
 
 
 def test_a_preview_doubts_an_hour_that_should_stand_there_twice() -> None:

@@ -47,6 +47,24 @@ def test_a_portals_table_is_chosen_shown_and_imported(opened: Opens, demo: Sunga
     expect(card.get_by_text("portal.csv")).to_have_count(0)
 
 
+def test_a_table_with_a_row_for_each_device_needs_no_device_for_a_column(opened: Opens, demo: Sungaze) -> None:
+    page = opened("#/work")
+    card = page.get_by_role("region", name="Import history")
+    rows = "Time,S/N,Pac (kW)\n2019-05-30 12:00,X1,1\n2019-05-30 12:00,X2,2\n2019-05-30 12:15,X1,1\n"
+    card.get_by_label("File", exact=True).set_input_files(payload(rows))
+    card.get_by_label("What “Time” is").select_option("timestamp")
+    card.get_by_label("What “Pac (kW)” is").select_option("ac_power_w")
+    own = card.get_by_label("Device of “Pac (kW)”")
+    own.fill("X3")
+    card.get_by_label("What “S/N” is").select_option(label="Each row's device")
+    expect(own).to_have_count(0)
+    card.get_by_label("Of the site").select_option(str(demo.client.get("/api/sites").json()["items"][0]["id"]))
+    card.get_by_role("button", name="Preview").click()
+    expect(card.get_by_text(re.compile(r"X1 \(2 values\), X2 \(1 value\): 2 devices"))).to_be_visible()
+    card.get_by_role("button", name="Delete the file").click()
+    expect(card.get_by_text("portal.csv")).to_have_count(0)
+
+
 def test_a_file_without_a_table_is_refused_in_a_sentence(opened: Opens) -> None:
     page = opened("#/work", refused=(400,))
     card = page.get_by_role("region", name="Import history")

@@ -283,7 +283,12 @@ export const messages = {
       unit: (name: string): string => `Unit of “${name}”`,
       device: (name: string): string => `Device of “${name}”`,
       nothing: 'not read',
-      moments: { timestamp: 'Date and time', date: 'Date', time: 'Time of day' } as Record<string, string>,
+      roles: {
+        timestamp: 'Date and time',
+        date: 'Date',
+        time: 'Time of day',
+        device: "Each row's device",
+      } as Record<string, string>,
       units: 'by its header',
       theSite: 'device; empty: the site',
       known: 'Its columns are known from another time; say them only where they are others now.',

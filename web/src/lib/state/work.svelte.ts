@@ -110,6 +110,11 @@ export class HistoryFile {
     return this.#problem;
   }
 
+  /** Whether a column tells the device of each row. */
+  get hasDevices(): boolean {
+    return Object.values(this.said).some((said) => said.means === 'device');
+  }
+
   get busy(): boolean {
     return this.#busy || this.data?.state === 'running';
   }
@@ -166,7 +171,12 @@ export class HistoryFile {
     const columns = Object.entries(this.said).filter(([, said]) => said.means);
     return {
       site: this.site ? Number(this.site) : null,
-      columns: columns.map(([name, { means, unit, device }]) => ({ name, means, unit: unit || null, device })),
+      columns: columns.map(([name, { means, unit, device }]) => ({
+        name,
+        means,
+        unit: unit || null,
+        device: this.hasDevices ? '' : device,
+      })),
       dates: (this.dates || null) as NonNullable<Reading['dates']> | null,
       decimal: (this.decimal || null) as NonNullable<Reading['decimal']> | null,
       stamps: (this.stamps || null) as NonNullable<Reading['stamps']> | null,
