@@ -15,7 +15,10 @@ ZONES = ("America/Chicago", "Europe/Berlin", "Australia/Adelaide", "Asia/Kolkata
 
 
 def fill(path: Path, sites: int, now: float) -> None:
-    """Half Enphase, half SolarEdge, each under one account that is not asked anything before tomorrow."""
+    """Half Enphase, half SolarEdge, each under one account that is not asked anything before tomorrow.
+
+    An odd number has one more of Enphase.
+    """
     store = Store(path)
     for account_id, vendor_id in enumerate(("enphase", "solaredge"), start=1):
         vendor = connector(vendor_id).vendor
@@ -35,7 +38,7 @@ def fill(path: Path, sites: int, now: float) -> None:
                     address={"street": f"{k} Example Road", "city": "Town", "country": "Somewhere"},
                     last_report_at=int(now) - 300,
                 )
-                for k in range(sites // 2)
+                for k in range((sites + 2 - account_id) // 2)
             ]
             for site_id in store.fleet.apply_sites(account_id, vendor_id, facts, complete=True, now=now):
                 store.work.plan_look(account_id, vendor.fine_resource, site_id, now + DAY_S, 20)
