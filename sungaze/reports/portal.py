@@ -298,7 +298,7 @@ def propose(found: Layout, wish: Wish) -> Proposed:
     interval_s = wish.interval_s if wish.interval_s is not None else _interval_of(stamps.values(), has_times)
     if wish.stamps is None and interval_s and any(METRICS[m].kind is not Kind.COUNTER for _, m, *_ in wish.columns):
         doubts.append(
-            "Each time is taken as the start of its interval; where the portal means its end, say --stamps end."
+            "Each time is taken as the start of its interval; where the portal means its end, say so (--stamps end)."
         )
     columns = tuple(
         Column(name=name, metric=metric, unit=_unit(found, where[name], metric, unit, doubts), device=device)
@@ -317,8 +317,8 @@ def checked(mapping: Mapping, found: Layout) -> Mapping:
     for name in (*mapping.moment, *_given(mapping.device), *(column.name for column in mapping.columns)):
         if name not in found.names:
             raise MappingError(
-                f"The file has no column “{name}”, which its mapping names. Nothing was imported; say with --map "
-                "what its columns are."
+                f"The file has no column “{name}”, which its mapping names. Nothing was imported; say what its columns "
+                "are (--map)."
             )
     return msgspec.structs.replace(mapping, delimiter=found.delimiter)
 
@@ -348,10 +348,11 @@ def _dates_of(moments: Sequence[str], doubts: list[str]) -> Dates:
         spans[order] = max(stamps) - min(stamps) if stamps else dt.timedelta.max
     if spans["dmy"] == spans["mdy"]:
         raise MappingError(
-            "Day and month cannot be told apart in it. Nothing was imported; say --dates dmy or --dates mdy."
+            "Day and month cannot be told apart in it. Nothing was imported; say which comes first (--dates dmy or "
+            "mdy)."
         )
     dates: Dates = "dmy" if spans["dmy"] < spans["mdy"] else "mdy"
-    doubts.append(f"Day and month were told apart by the days' order only; say --dates if {dates} is wrong.")
+    doubts.append(f"Day and month were told apart by the days' order only; if {dates} is wrong, say so (--dates).")
     return dates
 
 
@@ -375,7 +376,8 @@ def _decimal_of(numbers: Sequence[str], delimiter: str, doubts: list[str]) -> Li
     if unsure:
         decimal: Literal[".", ","] = "," if delimiter == ";" and any("," in text for text in numbers) else "."
         doubts.append(
-            f"“{decimal}” is taken as the decimal sign, which three digits do not show; say --decimal if not."
+            f"“{decimal}” is taken as the decimal sign, which three digits do not show; if it is wrong, say so "
+            "(--decimal)."
         )
         return decimal
     return "."
@@ -388,8 +390,8 @@ def _interval_of(stamps: Iterable[Sequence[dt.datetime]], has_times: bool) -> in
         if not has_times:
             return DAY_S
         raise MappingError(
-            "One time alone does not show how long its interval is. Nothing was imported; say --interval SECONDS, or 0 "
-            "for a moment's reading."
+            "One time alone does not show how long its interval is. Nothing was imported; say what a row covers "
+            "(--interval SECONDS, 0 for a moment's reading)."
         )
     step, count = steps.most_common(1)[0]
     if step > 27 * DAY_S:
@@ -398,8 +400,8 @@ def _interval_of(stamps: Iterable[Sequence[dt.datetime]], has_times: bool) -> in
         return DAY_S
     if step > DAY_S or count * 2 <= sum(steps.values()):
         raise MappingError(
-            "Its times do not follow one another evenly. Nothing was imported; say --interval SECONDS, or 0 for a "
-            "moment's reading."
+            "Its times do not follow one another evenly. Nothing was imported; say what a row covers (--interval "
+            "SECONDS, 0 for a moment's reading)."
         )
     return step
 

@@ -72,7 +72,7 @@ def choose(store: Store, table: Layout, wish: Wish | None, name: str | None, sai
         f"No mapping is kept under “{name[:60]}”." if name is not None else "It is not known what its columns are."
     )
     raise MappingError(
-        f'{unknown} Nothing was imported; say it, as --map "{there[0]}=timestamp,{there[-1]}=energy_wh:kWh". There are '
+        f'{unknown} Nothing was imported; say it (--map "{there[0]}=timestamp,{there[-1]}=energy_wh:kWh"). There are '
         + ", ".join(f"“{one}”" for one in there)
         + "."
     )
@@ -171,12 +171,12 @@ def told(seen: Preview, mapping: Mapping, tz: dt.tzinfo, most_days: int = 10) ->
         f"Times are of {zone}, dates {mapping.dates}, “{mapping.decimal}” is the decimal sign; a row covers "
         f"{_length(mapping.interval_s)}, named by its {mapping.stamps}.",
         "",
-        f"{'time there':24}  {'device':16}  {'metric':22}  {'interval':>8}  value",
+        f"{'time there':25}  {'device':16}  {'metric':22}  {'interval':>8}  value",
     ]
     for r in seen.first:
         at = dt.datetime.fromtimestamp(r.timestamp, tz).isoformat(" ")
         device = r.vendor_device_id or "(the site)"
-        said.append(f"{at:24}  {device:16}  {r.metric_name:22}  {r.interval_s:8}  {r.value:g}")
+        said.append(f"{at:25}  {device:16}  {r.metric_name:22}  {r.interval_s:8}  {r.value:g}")
     if len(seen.devices) > 1:
         each = [f"{device or 'the site'} ({counted(count, 'value')})" for device, count in seen.devices.items()]
         said += ["", f"{_some(each)}: {len(seen.devices):,} devices."]

@@ -306,9 +306,9 @@ def test_day_and_month_that_can_both_be_are_told_apart_by_the_shorter_span_and_d
 @pytest.mark.parametrize(
     ("text", "wish", "words"),
     [
-        (quarters("05/06/2026 10:00", "05/06/2026 10:15"), "Time=timestamp,kWh=energy_wh", "say --dates"),
+        (quarters("05/06/2026 10:00", "05/06/2026 10:15"), "Time=timestamp,kWh=energy_wh", "--dates dmy or mdy"),
         (quarters("2026-01-01", "2026-02-01", "2026-03-01"), "Time=timestamp,kWh=energy_wh", "of months"),
-        (quarters("2026-06-01 10:00"), "Time=timestamp,kWh=energy_wh", "say --interval"),
+        (quarters("2026-06-01 10:00"), "Time=timestamp,kWh=energy_wh", "--interval SECONDS"),
         (quarters("2026-06-01 10:00", "2026-06-01 10:07", "2026-06-01 11:00"), "Time=timestamp,kWh=energy_wh", "even"),
         (GERMAN, "Zeitpunkt=timestamp,Power=ac_power_w", "no column “Power”.*“Leistung"),
         (GERMAN, "Zeitpunkt=timestamp,Leistung (kW)=ac_power_w:kWh", "kWh is no unit of ac_power_w"),

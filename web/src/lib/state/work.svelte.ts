@@ -82,6 +82,8 @@ export class HistoryFile {
   dates = $state('');
   decimal = $state('');
   stamps = $state('');
+  covers = $state('');
+  zone = $state('');
   #id = $state('');
   #lines = $state<string[]>([]);
   #problem = $state('');
@@ -180,6 +182,8 @@ export class HistoryFile {
       dates: (this.dates || null) as NonNullable<Reading['dates']> | null,
       decimal: (this.decimal || null) as NonNullable<Reading['decimal']> | null,
       stamps: (this.stamps || null) as NonNullable<Reading['stamps']> | null,
+      interval_s: this.covers ? Number(this.covers) : null,
+      zone: this.zone.trim() || null,
       replace: false,
     };
   }
