@@ -66,7 +66,8 @@ def _children(x: Any, screen: Any, window: int) -> list[int]:
 def leave(display: str) -> None:
     """Take the focus from every window, as somebody does who turns to the bare screen."""
     with connection(display) as (x, screen):
-        x.XSetInputFocus(screen, ctypes.c_ulong(x.XDefaultRootWindow(screen)), 0, ctypes.c_ulong(0))
+        # None. With the root window it would be whatever lies under the pointer, and a moved one gives it back.
+        x.XSetInputFocus(screen, ctypes.c_ulong(0), 0, ctypes.c_ulong(0))
         x.XSync(screen, 0)
 
 
