@@ -19,9 +19,9 @@ if [[ ${1:-} == dist ]]; then
   echo "Tests of the whole program, with the folder that was frozen (pytest):"
   # The one file is two processes, of which a test that kills would end the wrong one.
   export SUNGAZE_PROGRAM=$PWD/out/dist/sungaze-folder/sungaze
-  exec $bin/pytest -n 2 --dist loadfile -m "not soak and not dist" tests/web tests/test_cli.py tests/test_demo_truth.py \
-    tests/test_diagnostics.py tests/test_load.py tests/test_program_keyring.py tests/test_rough_ground.py \
-    tests/test_file_care.py tests/test_cli_import.py tests/jobs/test_kill.py
+  exec $bin/pytest -n 2 --dist loadfile -m "not soak and not dist" tests/api tests/web tests/test_cli.py \
+    tests/test_demo_truth.py tests/test_diagnostics.py tests/test_load.py tests/test_program_keyring.py \
+    tests/test_rough_ground.py tests/test_file_care.py tests/test_cli_import.py tests/jobs/test_kill.py
 elif [[ ${1:-} == api-client ]]; then
   step "The web client from the API's contract" api-client "$mend" api_client web/src/lib/api/schema.d.ts
   exit

@@ -33,6 +33,8 @@ TOTAL_S: Final = 25.0
 """The longest time from a request's first byte to its answer's last, however slowly that one drips."""
 TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
 RETRY_STATUS: Final = frozenset({502, 504})
+_DATED: Final = frozenset({9, 10})
+"""OpenSSL's words for a certificate that is not valid yet, and no longer (X509_V_ERR_CERT_NOT_YET_VALID and so on)."""
 QUOTED: Final = 200
 """The most characters of a vendor's own words that are shown."""
 
@@ -224,7 +226,26 @@ class HttpSession:
             return f"{name} did not answer in time. {after}"
         if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | zlib.error):
             return f"{name}'s answer was cut short. {after}"
+        refused = _certificate(error)
+        if refused is not None and refused.verify_code in _DATED:
+            return (
+                f"{name}'s certificate is not valid on the day that this computer's clock shows: nothing was asked. "
+                f"Check the date and time. {after}"
+            )
+        if refused is not None:
+            return (
+                f"{name}'s certificate is not one that this computer trusts: nothing was asked. Something between may "
+                f"want to read along, as a proxy or a virus scanner. {after}"
+            )
         return f"{name} cannot be reached: no connection. Check this computer's network. {after}"
+
+
+def _certificate(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """The complaint about a certificate that an error was raised for."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, ssl.SSLCertVerificationError):
+        seen = seen.__cause__ or seen.__context__
+    return seen
 
 
 def _unpacked(stream: httpx.Response) -> Iterator[bytes]:

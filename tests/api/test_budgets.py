@@ -69,6 +69,7 @@ def test_a_backfill_that_makes_no_sense_begins_nothing(
     assert fleet.client.post(f"/api/accounts/{account['id']}/backfill", json=wish).status_code == 400
 
 
+@pytest.mark.in_process
 def test_who_opens_a_site_has_it_on_screen(fleet: Fleet) -> None:
     site = fleet.client.get("/api/sites").json()["items"][0]["id"]
     fleet.client.get(f"/api/sites/{site}")

@@ -79,6 +79,7 @@ def test_a_request_from_another_page_is_refused_even_with_the_cookie(fleet: Flee
         assert client.get("/api/sites", headers={"Origin": fleet.runtime.address}).status_code == 200
 
 
+@pytest.mark.in_process
 def test_the_window_s_own_session_alone_may_evaluate_scripts(fleet: Fleet) -> None:
     policies = []
     for window in (False, True):

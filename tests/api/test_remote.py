@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import ssl
 import threading
 import time
@@ -15,10 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import certificate
 from program import TOKEN
 
 from sungaze import __version__
@@ -226,6 +222,7 @@ def test_a_stream_of_events_goes_through_and_does_not_hold_up_closing(fleet: Fle
         assert time.monotonic() - began < STOP_S
 
 
+@pytest.mark.in_process
 def test_trouble_at_the_server_is_said_on_the_desk_and_to_nobody_without_its_session(
     empty: Fleet, tmp_path: Path
 ) -> None:
@@ -281,22 +278,8 @@ def test_what_answers_but_is_no_sungaze_like_this_one_is_told(
 
 
 def test_a_certificate_that_nobody_vouches_for_is_told_and_nothing_is_sent(tmp_path: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    today = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(today - datetime.timedelta(days=1))
-        .not_valid_after(today + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    pem = tmp_path / "both.pem"
-    pem.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
+    context.load_cert_chain(certificate(tmp_path / "both.pem"))
     with (
         serving(b"", context) as port,
         desk_on(f"https://127.0.0.1:{port}", tmp_path / "desk", token=TOKEN) as (_, client),

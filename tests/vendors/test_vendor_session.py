@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import logging
+import socket
+import ssl
 import threading
 import time
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
-from vendor_doors import Door, Hands, dead_port, door_to, site_ref, told
+from certificates import certificate
+from vendor_doors import SOLAREDGE_CREDENTIALS, Door, Hands, dead_port, door_to, site_ref, told
 
 from sungaze.errors import Changed, NeedsReconnect, QuotaSpent, Unavailable, VendorError
 from sungaze.model import Span
@@ -224,6 +231,45 @@ def test_a_call_waits_for_its_slot_before_it_is_spent() -> None:
         with pytest.raises(Unavailable):
             session.request("GET", "/")
     assert order == ["slot"]
+
+
+@contextmanager
+def greeting_by(file: Path) -> Iterator[int]:
+    """A port on which a server offers that certificate twice."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+
+    def greet() -> None:
+        for _ in range(2):
+            taken, _ = listener.accept()
+            with taken, contextlib.suppress(OSError), context.wrap_socket(taken, server_side=True) as talk:
+                talk.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=greet)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(10)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "trusted", "words"),
+    [
+        (-20, -10, True, "not valid on the day that this computer's clock shows: .* Check the date and time"),
+        (10, 20, True, "not valid on the day that this computer's clock shows: .* Check the date and time"),
+        (-10, 10, False, "not one that this computer trusts: .* a proxy or a virus scanner"),
+    ],
+)
+def test_a_certificate_that_cannot_be_believed_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Any, begins: int, ends: int, trusted: bool, words: str
+) -> None:
+    file = certificate(tmp_path / "server.pem", begins, ends)
+    if trusted:
+        monkeypatch.setattr(_session, "_trusted", lambda: ssl.create_default_context(cafile=file))
+    with greeting_by(file) as port:
+        door = opened(Door("solaredge", f"https://127.0.0.1:{port}", SOLAREDGE_CREDENTIALS, Hands()))
+        with pytest.raises(Unavailable, match=f"^SolarEdge's certificate is {words}. What is known is kept"):
+            ask(door)
 
 
 @pytest.mark.parametrize("vendor", ["enphase", "solaredge"])
