@@ -24,8 +24,9 @@ LATEST: Final = 7_258_118_400
 """The first second of 2200: nothing of ours lies beyond."""
 MADE: Final = 1_767_225_600
 """The first second of 2026: this version was not made before."""
-BEHIND_S: Final = 86_400
-"""How far a clock may stand before what was done here already; a day is a zone set wrongly or a clock set by hand."""
+OFF_S: Final = 86_400
+"""How far a clock may stand before what was done here already, or from what vendors' servers say; a day is a zone set
+wrongly or a clock set by hand."""
 SUNSET_ELEVATION: Final = -0.833
 """Degrees at which the sun's upper rim meets the horizon; it holds the refraction, so astral must not add its own."""
 
@@ -50,12 +51,22 @@ def trouble_of(now: float, worked_until: float | None) -> str:
             f"This computer's clock stands at {_date(now)}, which is before this version of Sungaze was made. What you "
             "have is kept, and nothing is asked of your vendors; set the date and time."
         )
-    if worked_until is not None and now < worked_until - BEHIND_S:
+    if worked_until is not None and now < worked_until - OFF_S:
         return (
             f"This computer's clock stands at {_date(now)}, but Sungaze worked here on {_date(worked_until)} already: "
             "one of them is wrong. What you have is kept; check the date and time."
         )
     return ""
+
+
+def disagreement(now: float, said: float, by: str) -> str:
+    """That a clock stands at `now` where a vendor's server says another day, as a sentence; empty where both agree."""
+    if abs(now - said) <= OFF_S:
+        return ""
+    return (
+        f"This computer's clock stands at {_date(now)}, but {by}'s server says that it is {_date(said)}. What you have "
+        "is kept, and nothing is asked of your vendors meanwhile; set the date and time."
+    )
 
 
 def _date(now: float) -> str:

@@ -5,6 +5,7 @@
     │   ├── NeedsReconnect     credentials refused, or the session is over and one new login failed
     │   ├── QuotaSpent         nothing more may be asked before `until`
     │   ├── Unavailable        network, 5xx, time-out, blocked for a while; again after `retry_after_s`
+    │   │   └── ClockWrong     the vendor's server says another day than this computer's clock; `said` is its time
     │   ├── Changed            the answer is not what we know; `where` names the place
     │   └── NotEntitled        the plan or the grant does not give `what`
     ├── UserError              something a person can mend: one sentence, exit code 2 on the command line
@@ -61,6 +62,14 @@ class Unavailable(VendorError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.whole = whole
+
+
+class ClockWrong(Unavailable):
+    """An answer was made on another day than this computer's clock shows: at the epoch second `said`."""
+
+    def __init__(self, message: str, said: float) -> None:
+        super().__init__(message, whole=True)
+        self.said = said
 
 
 class Changed(VendorError):

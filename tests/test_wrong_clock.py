@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import pytest
 from sungaze import clock
 from sungaze.config import Settings
 from sungaze.emulators import World, serve
+from sungaze.errors import ClockWrong
+from sungaze.jobs.agreement import Agreement, date_of
 from sungaze.jobs.connect import Wish, connect, refresh
 from sungaze.jobs.queue import Queue
+from sungaze.model import Span
 from sungaze.runtime import Runtime
 
 RIGHT = datetime.fromisoformat("2026-06-01T18:05:00+00:00").timestamp()
@@ -28,8 +32,10 @@ class Computer:
         self.folder = folder
         self.emulator = serve("solaredge", World(seed=1, sites=1, panels=3), plan="paid", now=lambda: RIGHT)
         self.runtime = self.start()
-        wish = Wish(vendor="solaredge", method=self.emulator.method, plan="paid", credentials=self.emulator.credentials)
-        self.account = connect(self.runtime.context, wish)
+        self.wish = Wish(
+            vendor="solaredge", method=self.emulator.method, plan="paid", credentials=self.emulator.credentials
+        )
+        self.account = connect(self.runtime.context, self.wish)
         store = self.runtime.context.store
         store.work.record(
             account_id=self.account, site_id=0, resource="sites", span=None, started_at=RIGHT, ended_at=RIGHT,
@@ -97,3 +103,78 @@ def test_a_clock_behind_what_was_done_here_is_said(computer: Computer) -> None:
 @pytest.mark.parametrize("now", [float("inf"), 1e18, -1e18, clock.MADE - 1.0])
 def test_no_clock_makes_the_sentence_fail(now: float) -> None:
     assert clock.trouble_of(now, 1e12) == "" or clock.trouble_of(now, 1e12).endswith(".")
+
+
+def until(true: Callable[[], bool], what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("off_s", [3 * YEAR_S, 30 * 3_600.0])
+def test_a_clock_ahead_of_a_vendors_server_is_said_nothing_is_kept_and_all_goes_on_when_it_is_set(
+    computer: Computer, off_s: float
+) -> None:
+    computer.restart(RIGHT + off_s)
+    store = computer.runtime.context.store
+    before = len(computer.emulator.requests)
+    queue = Queue(computer.runtime.context, computer.folder / "queue.db", judge=lambda: None)
+    queue.start()
+    until(lambda: "SolarEdge's server says that it is 2026-06-01" in computer.health(), computer.health)
+    assert computer.health(known=False) == ""
+    until(lambda: store.work.in_flight([computer.account], computer.now) == 0, lambda: "something stays under way")
+    asked = len(computer.emulator.requests) - before
+    assert 0 < asked < 20  # those that were under way together
+    time.sleep(1.5)
+    assert len(computer.emulator.requests) - before == asked
+    assert store.database.scalar("SELECT count(*) FROM sample WHERE timestamp > ?", (RIGHT,)) == 0
+    assert store.database.scalar("SELECT count(*) FROM due WHERE next_due > ?", (RIGHT + YEAR_S,)) == 0
+    assert store.work.worked_until() == RIGHT
+    computer.now = RIGHT
+    until(lambda: store.work.worked_until() == RIGHT and bool(store.work.last_fetch_of_account(computer.account)),
+          lambda: "it was not asked again")  # fmt: skip
+    assert computer.health() == ""
+    queue.stop()
+
+
+def test_a_clock_behind_a_vendors_server_is_said_too(computer: Computer) -> None:
+    computer.restart(RIGHT - 30 * 86_400)
+    context = computer.runtime.context
+    with pytest.raises(ClockWrong, match="stands at 2026-05-02, but SolarEdge's server says that it is 2026-06-01"):
+        connect(context, computer.wish)
+    assert len(context.store.fleet.accounts()) == 1
+
+
+def test_what_was_put_off_for_years_comes_round_once_the_clock_is_set(computer: Computer) -> None:
+    work = computer.runtime.context.store.work
+    work.plan_look(computer.account, "sites", 0, RIGHT + 3 * YEAR_S, 20)
+    work.owe(computer.account, 1, "power", [Span(0, 900)], reason="late", priority=9, now=RIGHT, not_before=RIGHT + 9e7)
+    work.pull_in(RIGHT)
+    assert work.next_look_of_account(computer.account) == RIGHT
+    assert [owed.not_before for owed in work.owed_to_site(1, RIGHT)] == [RIGHT]
+
+
+def test_an_answer_out_of_a_store_or_without_a_date_says_nothing_of_the_clock() -> None:
+    date = "Mon, 01 Jun 2026 18:05:00 GMT"
+    assert date_of({"date": date}) == RIGHT
+    for headers in ({}, {"date": date, "age": "90000"}, {"date": "yesterday"}, {"date": ""}):
+        assert date_of(headers) is None
+
+
+def test_a_vendors_word_on_the_clock_is_taken_for_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = [RIGHT]
+    agreement = Agreement(lambda: ours[0])
+    assert agreement.hear(RIGHT + 86_000, "Tigo") == agreement.trouble == ""
+    assert "Tigo's server" in agreement.hear(RIGHT + 90_000, "Tigo")
+    passed = time.monotonic()
+    monkeypatch.setattr("sungaze.jobs.agreement.time.monotonic", lambda: passed + 3_500)
+    assert agreement.trouble == ""  # our clock stood still while that time passed
+    ours[0] += 3_500
+    assert "Tigo's server" in agreement.trouble
+    monkeypatch.setattr("sungaze.jobs.agreement.time.monotonic", lambda: passed + 3_700)
+    ours[0] += 200
+    assert agreement.trouble == ""
+    agreement.hear(ours[0] + 90_000, "Tigo")
+    agreement.hear(ours[0] + 5, "Enphase")
+    assert agreement.trouble == ""

@@ -31,7 +31,8 @@ def get_health(parts: GivenParts, request: Request[None, None, State]) -> Health
     cookie = request.cookies.get(cookie_name(parts.port))
     known = parts.sessions.knows(cookie)
     told = known or parts.sessions.bearer_ok(request.headers.get("authorization", ""))
-    trouble = clock.trouble_of(parts.context.now(), parts.context.worked_until if told else None)
+    trouble = parts.context.agreement.trouble if told else ""
+    trouble = trouble or clock.trouble_of(parts.context.now(), parts.context.worked_until if told else None)
     kept = " ".join(parts.context.troubles.values()) if told else ""
     return Health("ok", __version__, parts.demo, known, clock=trouble, trouble=kept)
 

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
 from threading import Event, Thread
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -51,7 +52,7 @@ class _Uvicorn(uvicorn.Server):
 
     async def main_loop(self) -> None:
         # Uvicorn's own looks ten times a second whether to stop, which five emulators of a resting demo would do too.
-        while not await self.on_tick(0):  # renews the Date header
+        while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), 1.0)
 
@@ -100,6 +101,7 @@ class Emulator:
             log_level="critical",
             access_log=False,
             server_header=False,
+            date_header=False,  # ours is by the emulator's clock
             timeout_graceful_shutdown=1,
         )
         self._server = _Uvicorn(config)
@@ -181,6 +183,7 @@ class Emulator:
     async def _deliver(self, answer: Answer, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", answer.content_type.encode())]
         headers += [(name.encode(), value.encode()) for name, value in answer.headers]
+        headers.append((b"date", formatdate(self.service.now(), usegmt=True).encode()))
         if answer.delivery != "huge":
             headers.append((b"content-length", str(len(answer.body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
 import sqlite3
 import threading
 from pathlib import Path
@@ -25,6 +26,7 @@ MARGIN: Final = 256 * 2**20
 PAUSE_S: Final = 0.005
 """Rest after each megabyte, for what else wants the disk."""
 TROUBLE: Final = "backup"
+_FIGURES: Final = re.compile(r"[\d.,]+")
 
 
 class Backups:
@@ -89,8 +91,10 @@ class Backups:
         return target
 
     def _say(self, why: str) -> None:
-        if why and why != self._said:
+        # The room that is free differs each time, and is no other reason.
+        reason = _FIGURES.sub("", why)
+        if why and reason != self._said:
             log.error("The daily backup could not be made; it is tried again every hour. %s", why)
-        self._said = why
+        self._said = reason
         sentence = f"The daily backup could not be made; it is tried again every hour. {why}" if why else ""
         self._context.tell_trouble(TROUBLE, sentence)

@@ -12,7 +12,8 @@ from typing import Final
 import httpx
 
 from sungaze.config import RAW_MB
-from sungaze.errors import NeedsReconnect
+from sungaze.errors import ClockWrong, NeedsReconnect
+from sungaze.jobs.agreement import Agreement, date_of
 from sungaze.jobs.events import Events
 from sungaze.jobs.screen import Screen
 from sungaze.model import AccountState, AlertFacts, Severity
@@ -46,6 +47,8 @@ class Context:
     worked_until: float | None = None
     """When anything was last asked before this start, by the clock of then."""
     tidied_at: float = -math.inf
+    agreement: Agreement = field(init=False)
+    """What vendors' answers say of this computer's clock."""
     screen: Screen = field(default_factory=Screen)
     """The sites that somebody looks at, which are asked first."""
 
@@ -56,6 +59,23 @@ class Context:
     """Since when each account that data comes to by itself is listened for without a break."""
     troubles: dict[str, str] = field(default_factory=dict)
     """What the user has to know of the data's own keeping, a sentence by kind."""
+
+    def __post_init__(self) -> None:
+        """Compare the vendors' clocks with the one that the jobs go by."""
+        self.agreement = Agreement(self.now)
+
+    def hear_clock(self, response: Response, vendor_name: str) -> None:
+        """Compare an answer's Date with this computer's clock. Raises ClockWrong where they are more than a day apart.
+
+        Nothing of it is to be kept then: what is asked next, and what a limit counts, would go by that clock.
+        """
+        said = date_of(response.headers)
+        if said is not None:
+            before, trouble = self.agreement.trouble, self.agreement.hear(said, vendor_name)
+            if trouble != before:
+                self.events.publish("health")
+            if trouble:
+                raise ClockWrong(trouble, said)
 
     def tell_trouble(self, kind: str, sentence: str) -> None:
         """Have every page say it; an empty sentence takes it back."""
@@ -119,6 +139,7 @@ def session(
     limits = windows(plan, ledger.caps(scope))
 
     def hear(response: Response) -> None:
+        context.hear_clock(response, vendor.name)
         said = [Heard(word.window, word.limit, word.remaining, word.by_clock) for word in vendor.quota_said(response)]
         if said:
             ledger.hear(scope, limits, said, context.now())

@@ -8,7 +8,16 @@ from typing import Final
 
 import msgspec
 
-from sungaze.errors import Changed, NeedsReconnect, NotEntitled, NotFound, QuotaSpent, Unavailable, VendorError
+from sungaze.errors import (
+    Changed,
+    ClockWrong,
+    NeedsReconnect,
+    NotEntitled,
+    NotFound,
+    QuotaSpent,
+    Unavailable,
+    VendorError,
+)
 from sungaze.jobs import bulk, planner
 from sungaze.jobs.context import Context, access, set_account_state
 from sungaze.jobs.ingest import Taken, ingest
@@ -111,6 +120,10 @@ def perform_look(context: Context, look_id: int, owner: str) -> None:
         _well(context, account, taken)
     except NotFound:
         log.info("%s account %d was disconnected while it was asked", account.vendor, account.id)
+    except ClockWrong as error:
+        # Its next time by the server's clock: by ours it would rest for years once that is set.
+        then = max(look.next_due, error.said + resource.least_s) if resource.least_s else look.next_due
+        store.work.put_off_look(look, then, asked=error.said if resource.least_s else None)
     except VendorError as error:
         # What could not be read today may be read by a mended reader.
         keep_raw(context, account, look.site_id, look.resource, kept, now)
@@ -149,6 +162,8 @@ def perform_gap(context: Context, gap_id: int, owner: str) -> None:
         context.events.publish("accounts", (account.id,))
     except NotFound:
         log.info("%s account %d was disconnected while it was asked", account.vendor, account.id)
+    except ClockWrong:
+        store.work.give_back(owner, [], [gap.id])
     except QuotaSpent as error:
         store.work.postpone_gap(gap, _spent(context, account, error, calls, now), failed=False)
     except VendorError as error:

@@ -28,6 +28,7 @@ from sungaze.jobs.upkeep import is_seal_due, seal, tidy
 from sungaze.model import AccountState
 from sungaze.store.database import OperationalError
 from sungaze.store.fleet import AccountRow
+from sungaze.store.work import LONGEST_REST_S
 from sungaze.vendors import connector
 from sungaze.vendors._contract import Plan
 
@@ -203,11 +204,12 @@ class Queue:
         """The number of tasks put in: as many as quotas and concurrency have room for, looks before gaps."""
         context, now = self._context, self._context.now()
         put = 0
-        if clock.is_before_made(now):
-            # Days, limits and what is due would be counted from there. A clock that is set is seen at the next tick.
+        if clock.is_before_made(now) or context.agreement.trouble:
+            # Days, limits and what is due would be counted by it. A clock that is set is seen at the next tick.
             return 0
         if self._judge_fleet is not None and time.monotonic() - self._judged > JUDGE_S:
             self._judged = time.monotonic()
+            context.store.work.pull_in(now)
             self._judge()
             if is_seal_due(context):
                 self._seal()
@@ -215,7 +217,7 @@ class Queue:
         for account in accounts:
             if account.paused_at is not None or account.state in _RESTING:
                 continue
-            if account.retry_at and account.retry_at > now:
+            if account.retry_at and now < account.retry_at < now + LONGEST_REST_S:
                 continue
             plan = connector(account.vendor).vendor.plan(account.plan)
             if plan is None:

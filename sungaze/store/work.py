@@ -19,6 +19,9 @@ LEASE_S: Final = 180.0
 FIRST_PRIORITY: Final = 10
 """Priorities below this go before all others; those from here on decide only among what fell due at one moment."""
 
+LONGEST_REST_S: Final = 32 * 86_400.0
+"""Nothing rests longer by plan: a spent month is the longest."""
+
 
 class Look(msgspec.Struct, frozen=True):
     """Something that comes round. `site_id` 0 is the account as a whole."""
@@ -155,12 +158,23 @@ class Work:
             (next_due, priority, now, account_id, resource, site_id),
         )
 
-    def put_off_look(self, look: Look, next_due: float) -> None:
-        """Give a look back that was not asked, until another moment."""
+    def put_off_look(self, look: Look, next_due: float, *, asked: float | None = None) -> None:
+        """Give a look back that brought nothing, until another moment.
+
+        `asked` is when it was asked, where that is better known than when it began.
+        """
         with self._db.transaction():
             self._db.execute(
-                "UPDATE due SET next_due = ?, lease_owner = NULL, lease_until = NULL WHERE id = ?", (next_due, look.id)
+                "UPDATE due SET next_due = ?, lease_owner = NULL, lease_until = NULL, "
+                "last_asked = ifnull(?, last_asked) WHERE id = ?",
+                (next_due, asked, look.id),
             )
+
+    def pull_in(self, now: float) -> None:
+        """Have come round now what rests longer than anything does: it was planned by a clock that stood ahead."""
+        with self._db.transaction():
+            for table, column in (("due", "next_due"), ("gap", "not_before")):
+                self._db.execute(f"UPDATE {table} SET {column} = ?1 WHERE {column} > ?1 + ?2", (now, LONGEST_REST_S))
 
     def in_flight(self, account_ids: Sequence[int], now: float) -> int:
         """Looks and gaps of these accounts that are under way."""
