@@ -95,9 +95,9 @@ class Fleet:
             emulator.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """A fleet with all its history, for tests that only look."""
+    """A fleet with all its history, for tests that only look; a module's own, for in 75 s it is midnight in Kolkata."""
     made = Fleet(tmp_path_factory.mktemp("fleet") / "data")
     made.bring_in()
     yield made
