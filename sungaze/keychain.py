@@ -72,7 +72,7 @@ def _secret_service() -> Backend:
                 raise
             return collection
 
-    service: Backend = Service()  # type: ignore[no-untyped-call]
+    service: Backend = Service()  # type: ignore[no-untyped-call]  # keyring's backend has none
     return service
 
 

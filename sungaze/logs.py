@@ -59,7 +59,7 @@ class LogFile(RotatingFileHandler):
 
     def _open(self) -> Any:
         Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        stream: IO[str] = open(self.baseFilename, self.mode, encoding=self.encoding, opener=_private)  # noqa: SIM115
+        stream: IO[str] = open(self.baseFilename, self.mode, encoding=self.encoding, opener=_private)  # noqa: SIM115 - the handler closes it
         return stream
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name

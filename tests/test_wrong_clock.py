@@ -147,12 +147,46 @@ def test_a_clock_behind_a_vendors_server_is_said_too(computer: Computer) -> None
 
 
 def test_what_was_put_off_for_years_comes_round_once_the_clock_is_set(computer: Computer) -> None:
-    work = computer.runtime.context.store.work
-    work.plan_look(computer.account, "sites", 0, RIGHT + 3 * YEAR_S, 20)
-    work.owe(computer.account, 1, "power", [Span(0, 900)], reason="late", priority=9, now=RIGHT, not_before=RIGHT + 9e7)
-    work.pull_in(RIGHT)
-    assert work.next_look_of_account(computer.account) == RIGHT
+    work, ahead = computer.runtime.context.store.work, RIGHT + 5 * 86_400
+    computer.now = ahead
+    queue = Queue(computer.runtime.context, computer.folder / "queue.db")
+    queue.tick()
+    for site, due in ((100, RIGHT + 3 * 86_400), (101, ahead + 60)):
+        work.plan_look(computer.account, "power", site, due, 20)
+    work.owe(computer.account, 1, "power", [Span(0, 900)], reason="late", priority=9, now=ahead, not_before=ahead + 300)
+
+    def dues() -> dict[int, float]:
+        return work.next_looks(["power"], [100, 101])
+
+    queue.tick()
+    assert dues() == {100: RIGHT + 3 * 86_400, 101: ahead + 60}
+    computer.now = RIGHT
+    queue.tick()
+    assert dues() == {100: RIGHT + 3 * 86_400, 101: RIGHT}
     assert [owed.not_before for owed in work.owed_to_site(1, RIGHT)] == [RIGHT]
+
+
+def test_what_an_earlier_start_put_off_under_a_clock_ahead_comes_round_too(computer: Computer) -> None:
+    store, ahead = computer.runtime.context.store, RIGHT + 3 * YEAR_S
+    store.work.record(
+        account_id=computer.account, site_id=0, resource="sites", span=None, started_at=ahead, ended_at=ahead,
+        outcome="unavailable", calls=1, samples=0, message="",
+    )  # fmt: skip
+    store.work.plan_look(computer.account, "power", 100, ahead + 300, 20)
+    computer.restart(RIGHT)
+    context = computer.runtime.context
+    Queue(context, computer.folder / "queue.db").tick()
+    assert context.store.work.next_looks(["power"], [100]) == {100: RIGHT}
+
+
+def test_a_plan_of_months_is_left_alone(computer: Computer) -> None:
+    work = computer.runtime.context.store.work
+    work.plan_look(computer.account, "power", 100, RIGHT + 90 * 86_400, 20)
+    queue = Queue(computer.runtime.context, computer.folder / "queue.db", judge=lambda: None)
+    for later in (0, 60, 86_400):
+        computer.now = RIGHT + later
+        queue.tick()
+    assert work.next_looks(["power"], [100]) == {100: RIGHT + 90 * 86_400}
 
 
 def test_an_answer_out_of_a_store_or_without_a_date_says_nothing_of_the_clock() -> None:

@@ -33,9 +33,10 @@ class Agreement:
     @property
     def trouble(self) -> str:
         """What was wrong with the clock when it was heard of, as long as that holds; else empty."""
-        if self._found is None:
+        heard = self._found  # once: another thread may hear better meanwhile
+        if heard is None:
             return ""
-        trouble, found_at, found = self._found
+        trouble, found_at, found = heard
         passed = time.monotonic() - found
         was_set = abs(self._now() - found_at - passed) > SET_S
         return "" if was_set or passed > BELIEVED_S else trouble

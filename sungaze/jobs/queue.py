@@ -28,7 +28,6 @@ from sungaze.jobs.upkeep import is_seal_due, seal, tidy
 from sungaze.model import AccountState
 from sungaze.store.database import OperationalError
 from sungaze.store.fleet import AccountRow
-from sungaze.store.work import LONGEST_REST_S
 from sungaze.vendors import connector
 from sungaze.vendors._contract import Plan
 
@@ -37,6 +36,8 @@ log = logging.getLogger(__name__)
 WORKERS: Final = 4
 TICK_S: Final = 0.5
 JUDGE_S: Final = 300.0
+LONGEST_REST_S: Final = 32 * 86_400.0
+"""No account rests longer: a spent month is the longest."""
 ASLEEP_S: Final = 1.0
 """How long a worker waits for a task before it looks at the file all the same."""
 REST_S: Final = 10.0
@@ -47,7 +48,7 @@ TROUBLE: Final = "disk"
 _RESTING: Final = frozenset({AccountState.NEEDS_RECONNECT, AccountState.BLOCKED})
 
 
-class _Tasks(SqliteStorage):  # type: ignore[misc]
+class _Tasks(SqliteStorage):  # type: ignore[misc]  # huey has no types
     """The queue's file, whose takers wait for what this process puts in: looking all the time keeps a core awake."""
 
     blocking = True
@@ -75,7 +76,7 @@ class _Tasks(SqliteStorage):  # type: ignore[misc]
         self._waiting.release(takers)
 
 
-class _Huey(SqliteHuey):  # type: ignore[misc]
+class _Huey(SqliteHuey):  # type: ignore[misc]  # huey has no types
     storage_class = _Tasks
 
 
@@ -97,6 +98,8 @@ class Queue:
         self._seal = self._huey.task(name="seal")(self._perform_seal)
         self._judge_fleet = judge
         self._judged = float("-inf")
+        self._shown: tuple[float, float] | None = None
+        """What the clock and the monotonic one showed at the last tick."""
         self._consumer = Consumer(
             self._huey, workers=WORKERS, worker_type="thread", periodic=False, initial_delay=0.05, max_delay=0.2,
             check_worker_health=False,
@@ -200,16 +203,27 @@ class Queue:
         except OSError:
             return False
 
+    def _notice_the_clock(self, now: float) -> None:
+        """A clock that was set back has planned what is due by a time that does not come for so long."""
+        before, self._shown = self._shown, (now, time.monotonic())
+        if before is None:
+            worked_until = self._context.worked_until
+            shown = now if worked_until is None else max(now, worked_until)
+        else:
+            shown = before[0] + self._shown[1] - before[1]
+        if now < shown - clock.OFF_S:
+            self._context.store.work.pull_in(now, shown - clock.OFF_S)
+
     def tick(self) -> int:
         """The number of tasks put in: as many as quotas and concurrency have room for, looks before gaps."""
         context, now = self._context, self._context.now()
         put = 0
+        self._notice_the_clock(now)
         if clock.is_before_made(now) or context.agreement.trouble:
             # Days, limits and what is due would be counted by it. A clock that is set is seen at the next tick.
             return 0
         if self._judge_fleet is not None and time.monotonic() - self._judged > JUDGE_S:
             self._judged = time.monotonic()
-            context.store.work.pull_in(now)
             self._judge()
             if is_seal_due(context):
                 self._seal()

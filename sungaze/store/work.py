@@ -19,9 +19,6 @@ LEASE_S: Final = 180.0
 FIRST_PRIORITY: Final = 10
 """Priorities below this go before all others; those from here on decide only among what fell due at one moment."""
 
-LONGEST_REST_S: Final = 32 * 86_400.0
-"""Nothing rests longer by plan: a spent month is the longest."""
-
 
 class Look(msgspec.Struct, frozen=True):
     """Something that comes round. `site_id` 0 is the account as a whole."""
@@ -170,11 +167,14 @@ class Work:
                 (next_due, asked, look.id),
             )
 
-    def pull_in(self, now: float) -> None:
-        """Have come round now what rests longer than anything does: it was planned by a clock that stood ahead."""
+    def pull_in(self, now: float, shown: float) -> None:
+        """Have come round now what was planned by a clock that stood ahead: by it, nothing was due before `shown`.
+
+        A look of a long plan that lies beyond it too is asked once before its time.
+        """
         with self._db.transaction():
-            for table, column in (("due", "next_due"), ("gap", "not_before")):
-                self._db.execute(f"UPDATE {table} SET {column} = ?1 WHERE {column} > ?1 + ?2", (now, LONGEST_REST_S))
+            self._db.execute("UPDATE due SET next_due = ? WHERE next_due >= ?", (now, shown))
+            self._db.execute("UPDATE gap SET not_before = ? WHERE not_before >= ? AND closed_at IS NULL", (now, shown))
 
     def in_flight(self, account_ids: Sequence[int], now: float) -> int:
         """Looks and gaps of these accounts that are under way."""
